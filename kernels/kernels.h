@@ -1,0 +1,162 @@
+/* Kernels: numbers in registers.
+ *
+ * Every kernel is single-threaded, allocates nothing, keeps no state, reports no errors and takes any size >= 0.
+ * It reads and writes only the elements its contract names. Matrices are row-major: element (i, j) of x lies at
+ * x[i * ldx + j]. Outputs may alias inputs only where the contract says "in place".
+ *
+ * A kern_table holds one implementation of each kernel. Filling it is pure (no global state), so a program may
+ * hold tables of several tiers at once. The scalar tier is complete and is the specification: the other tiers
+ * override what they implement. Kernels marked [exact] give the same bits in every tier; the others agree with
+ * scalar to the bound that tests/conformance.c states for each.
+ *
+ * Determinism: the result for one row (or one element, for element-wise kernels) depends on that row's values and
+ * length alone, never on how many rows are processed in one call nor on its alignment or position in memory. */
+#ifndef KERNELS_KERNELS_H
+#define KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum kern_tier {
+    KERN_TIER_SCALAR,
+    KERN_TIER_NEON,   /* aarch64 base instruction set */
+    KERN_TIER_AVX2,   /* AVX2 + FMA + F16C */
+    KERN_TIER_AVX512, /* AVX-512 F + BW + DQ + VL */
+    KERN_TIER_COUNT
+} kern_tier;
+
+/* Capabilities beyond a tier's bundle. */
+enum {
+    KERN_CAP_AVX512_BF16 = 1u << 0,
+    KERN_CAP_AVX512_VNNI = 1u << 1,
+};
+
+/* Activation applied in an epilogue. */
+typedef enum kern_act { KERN_ACT_NONE, KERN_ACT_GELU, KERN_ACT_RELU, KERN_ACT_TANH } kern_act;
+
+/* Register tile and cache blocks of a tier's GEMM, in elements. mc is a multiple of mr, nc of nr. */
+typedef struct kern_gemm_blocks {
+    size_t mr, nr; /* micro-kernel's tile */
+    size_t kc;     /* depth of a block: a B panel of kc x nr stays in L1 */
+    size_t mc;     /* rows of a block: mc x kc of A stay in L2 */
+    size_t nc;     /* columns of a task */
+} kern_gemm_blocks;
+
+typedef struct kern_table {
+    kern_tier tier;
+    unsigned caps;
+
+    /* ---- GEMM -------------------------------------------------------------------------------------------- */
+    kern_gemm_blocks gemm_blocks_f32;
+
+    /* Micro-kernel [exact]: C[m,n] = (accumulate ? C : 0) + A[m,k] * B[k,n], for 0 <= m <= mr, 0 <= n <= nr.
+     * Each element is one chain of fused multiply-adds over ascending k, starting from C (or from +0), so its bits
+     * depend neither on the tier nor on how k is split into blocks.
+     * a: m rows of k floats, row stride lda >= 1 (rows may overlap: lda < k is a strided convolution).
+     * b: k rows of nr readable floats, row stride ldb >= nr; columns n..nr-1 are read but do not matter.
+     * c: row stride ldc; only [m,n] is read (accumulate) or written. accumulate = false never reads C. */
+    void (*gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                     size_t ldc, bool accumulate);
+
+    /* Packs n <= nr rows of W[n,k] (row stride ldw; torch's Linear layout) into a B panel [k][nr]:
+     * panel[p * nr + j] = w[j * ldw + p], zero for n <= j < nr. [exact] */
+    void (*gemm_pack_f32)(size_t n, size_t k, const float *w, size_t ldw, float *panel);
+
+    /* c[i,j] = act(c[i,j] + bias[j]) + residual[i,j]. bias and residual may be NULL. residual may be c's own source
+     * buffer only if it does not overlap c. */
+    void (*epilogue_f32)(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
+                         const float *residual, size_t ldr);
+
+    /* ---- Normalisation ----------------------------------------------------------------------------------- */
+    /* Layer norm over the last dimension (torch.nn.LayerNorm; population variance, two passes over the row):
+     * y[i,j] = (x[i,j] - mean_i) * rstd_i * gamma[j] + beta[j], rstd = 1 / sqrt(var + eps). In place allowed (y == x).
+     * mean and rstd [rows] receive the statistics if not NULL (the backward pass needs them). n = 0 writes nothing. */
+    void (*layer_norm_f32)(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma, const float *beta,
+                           float eps, float *y, size_t ldy, float *mean, float *rstd);
+
+    /* Moments per channel over rows (group norm over time, statistics pooling) [exact]:
+     * sum[c] += w_i * x[i,c] and sumsq[c] += w_i * x[i,c]^2, in double, rows in ascending order; the products are
+     * formed in double: (double)w * (double)x, then times x, no fused multiply-add. weight NULL means w_i = 1 (no
+     * product with w). */
+    void (*channel_moments_f32)(size_t rows, size_t channels, const float *x, size_t ldx, const float *weight,
+                                double *sum, double *sumsq);
+
+    /* y[i,c] = fma(x[i,c], scale[c], shift[c]). In place allowed. [exact] */
+    void (*channel_affine_f32)(size_t rows, size_t channels, const float *x, size_t ldx, const float *scale,
+                               const float *shift, float *y, size_t ldy);
+
+    /* ---- Element-wise; in place allowed (y == x) --------------------------------------------------------- */
+    void (*exp_f32)(size_t n, const float *x, float *y);     /* underflows to 0 (gradually or not), overflows to inf */
+    void (*tanh_f32)(size_t n, const float *x, float *y);
+    void (*sigmoid_f32)(size_t n, const float *x, float *y); /* 1 / (1 + exp(-x)) */
+    void (*gelu_f32)(size_t n, const float *x, float *y);    /* x * (1 + erf(x / sqrt 2)) / 2 (torch's default) */
+    void (*relu_f32)(size_t n, const float *x, float *y);    /* NaN stays NaN [exact] */
+    void (*add_f32)(size_t n, const float *a, const float *b, float *y); /* a + b [exact] */
+    void (*mul_f32)(size_t n, const float *a, const float *b, float *y); /* a * b [exact] */
+    void (*axpy_f32)(size_t n, float alpha, const float *x, float *y);   /* y = fma(alpha, x, y) [exact] */
+
+    /* x[i,j] *= factor[i]. [exact] */
+    void (*scale_rows_f32)(size_t rows, size_t n, float *x, size_t ldx, const float *factor);
+
+    /* ---- Reductions over a contiguous vector (order fixed within a tier) ---------------------------------- */
+    float (*sum_f32)(size_t n, const float *x);
+    float (*max_f32)(size_t n, const float *x); /* -inf for n = 0; NaN if any element is NaN [exact] */
+    float (*dot_f32)(size_t n, const float *x, const float *y);
+
+    /* y = softmax(x) over n elements: exp(x - max) / sum. In place allowed. */
+    void (*softmax_f32)(size_t n, const float *x, float *y);
+
+    /* ---- Attention with WavLM's gated relative position bias ---------------------------------------------- */
+    /* One tile of an online softmax. For each row r < rows (a query) and j < keys:
+     *   s[r,j] = s[r,j] * scale + gate[r] * bias[j - r]
+     * (bias points at the entry for row 0, key 0 of the tile; the table is indexed by key - query, so entries
+     * bias[-(rows-1)] .. bias[keys-1] are read; bias NULL: no bias term), then with m' = max(running_max[r], max_j s):
+     *   rescale[r] = exp(running_max[r] - m') (0 if running_max was -inf), s[r,j] = exp(s[r,j] - m'),
+     *   running_sum[r] = running_sum[r] * rescale[r] + sum_j s[r,j], running_max[r] = m'.
+     * Start with running_max = -inf, running_sum = 0. keys = 0 leaves the running values and sets rescale to 1. */
+    void (*attention_softmax_f32)(size_t rows, size_t keys, float *s, size_t lds, float scale, const float *gate,
+                                  const float *bias, float *running_max, float *running_sum, float *rescale);
+
+    /* The gate of the relative bias (modeling_wavlm.WavLMAttention, gru_rel_pos). For row i and head h, with
+     * x_ih = x[i, h*dim .. h*dim+dim): a = sigmoid(w[0].x_ih + b[0]), g = sigmoid(w[1].x_ih + b[1]),
+     * gate[h * ldg + i] = a * (g * constant[h] - 1) + 2. w is [2, dim] and b [2]: the sums over the groups of four
+     * output rows of gru_rel_pos_linear, formed once at load. */
+    void (*relative_gate_f32)(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx, const float *w,
+                              const float *b, const float *constant, float *gate, size_t ldg);
+
+    /* ---- Conversions [exact] ------------------------------------------------------------------------------ */
+    void (*f16_to_f32)(size_t n, const uint16_t *x, float *y);
+    void (*f32_to_f16)(size_t n, const float *x, uint16_t *y); /* to nearest even; NaN stays a quiet NaN */
+    void (*bf16_to_f32)(size_t n, const uint16_t *x, float *y);
+    void (*f32_to_bf16)(size_t n, const float *x, uint16_t *y); /* to nearest even; NaN stays a quiet NaN */
+} kern_table;
+
+/* What this machine can run: bit t of tiers is set when tier t works here (CPUID bundle present and the operating
+ * system saves the registers). best is the highest such tier. caps holds KERN_CAP_*. */
+typedef struct kern_cpu {
+    unsigned tiers;
+    unsigned caps;
+    kern_tier best;
+} kern_cpu;
+
+kern_cpu kern_cpu_probe(void);
+
+/* Fills t with the kernels of the tier, and of the tiers below it where it has none of its own. Returns false, with t
+ * untouched, when this build does not contain the tier. Does not look at the CPU: running a kernel of a tier that the
+ * CPU lacks ends the process. */
+bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
+
+/* "scalar", "neon", "avx2", "avx512". */
+const char *kern_tier_name(kern_tier tier);
+
+/* Finds the tier of that name. Returns false when there is none. */
+bool kern_tier_find(const char *name, kern_tier *tier);
+
+/* Each tier's own overrides; only kern_table_fill calls them. */
+void kern_table_fill_scalar(kern_table *t);
+void kern_table_fill_neon(kern_table *t);
+void kern_table_fill_avx2(kern_table *t);
+void kern_table_fill_avx512(kern_table *t);
+
+#endif

@@ -1,0 +1,46 @@
+#include "kernels/kernels.h"
+
+#include <string.h>
+
+bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
+{
+    kern_table fresh = {0};
+    kern_table_fill_scalar(&fresh);
+    switch (tier) {
+    case KERN_TIER_SCALAR: break;
+#ifdef KERN_HAVE_NEON
+    case KERN_TIER_NEON: kern_table_fill_neon(&fresh); break;
+#endif
+#ifdef KERN_HAVE_AVX2
+    case KERN_TIER_AVX2: kern_table_fill_avx2(&fresh); break;
+#endif
+#ifdef KERN_HAVE_AVX512
+    case KERN_TIER_AVX512:
+        kern_table_fill_avx2(&fresh);
+        kern_table_fill_avx512(&fresh);
+        break;
+#endif
+    default: return false;
+    }
+    fresh.tier = tier;
+    fresh.caps = caps;
+    *t = fresh;
+    return true;
+}
+
+static const char *const tier_names[KERN_TIER_COUNT] = {"scalar", "neon", "avx2", "avx512"};
+
+const char *kern_tier_name(kern_tier tier)
+{
+    return (unsigned)tier < KERN_TIER_COUNT ? tier_names[tier] : "unknown";
+}
+
+bool kern_tier_find(const char *name, kern_tier *tier)
+{
+    for (unsigned i = 0; i < KERN_TIER_COUNT; i++)
+        if (strcmp(name, tier_names[i]) == 0) {
+            *tier = (kern_tier)i;
+            return true;
+        }
+    return false;
+}

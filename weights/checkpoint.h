@@ -1,0 +1,103 @@
+/* Checkpoints on disk: safetensors, torch zip archives (pytorch_model.bin, Microsoft's .pt). A checkpoint is a list of
+ * named tensors in a memory-mapped file, bounds-checked once at open; what the names mean is the model's business.
+ * Definitions: the safetensors format (huggingface/safetensors README), torch.save's zip layout (archive/data.pkl and
+ * archive/data/N, pickle protocol 2 or higher, persistent ids ('storage', type, key, location, numel)). */
+#ifndef WEIGHTS_CHECKPOINT_H
+#define WEIGHTS_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/error.h"
+#include "kernels/kernels.h"
+#include "weights/value.h"
+
+typedef enum wts_dtype {
+    WTS_F32, WTS_F16, WTS_BF16, WTS_F64,
+    WTS_I64, WTS_I32, WTS_I16, WTS_I8, WTS_U8, WTS_BOOL8,
+    WTS_OTHER /* any dtype that only has to be stepped over */
+} wts_dtype;
+
+enum { WTS_MAX_DIMS = 8 };
+
+typedef struct wts_tensor {
+    const char *name; /* as in the file */
+    wts_dtype dtype;
+    const char *dtype_name; /* as in the file, for messages: "F32", "FloatStorage" */
+    size_t ndim;
+    size_t shape[WTS_MAX_DIMS];
+    size_t count;       /* product of shape */
+    const void *data;   /* in the mapping; may be unaligned; little-endian; contiguous in row-major order */
+    size_t bytes;       /* 0 with data NULL for WTS_OTHER of unknown size */
+    bool contiguous;    /* false: a torch tensor with other strides (data is NULL, and reading it is an error) */
+} wts_tensor;
+
+typedef enum wts_container { WTS_SAFETENSORS, WTS_TORCH_ZIP } wts_container;
+
+typedef struct wts_checkpoint {
+    char *path;
+    wts_container container;
+    size_t count;
+    wts_tensor *tensors;   /* in file order */
+    const wts_value *extra; /* torch: the pickled root with tensors left out (Microsoft's {"cfg": ...}); safetensors:
+                               the __metadata__ dict; may be NULL */
+    /* private */
+    struct wts_mapping *mappings;
+    size_t mapping_count;
+    wts_doc *doc;
+    void *memory;
+} wts_checkpoint;
+
+/* Opens the checkpoint file at path, by its content, not its name. A torch zip's tensors are those of the root dict
+ * if that maps names to tensors, of its "model" or "state_dict" member else; the pickle reader builds values and tensor
+ * references only and runs no code: an unknown global is an error unless it can be stepped over harmlessly. A legacy
+ * (non-zip) torch file, a tar, a pickle, an HTML page or a Git-LFS pointer instead of a checkpoint gets an error that
+ * names what it is and what to do. On failure *c holds nothing. */
+eng_status wts_checkpoint_open(const char *path, wts_checkpoint *c, eng_error *err);
+
+/* As above for a sharded safetensors checkpoint, given its model.safetensors.index.json. */
+eng_status wts_checkpoint_open_sharded(const char *index_path, wts_checkpoint *c, eng_error *err);
+
+void wts_checkpoint_close(wts_checkpoint *c);
+
+/* NULL when there is none of that name. */
+const wts_tensor *wts_checkpoint_find(const wts_checkpoint *c, const char *name);
+
+/* Converts elements [first, first + count) of t (F32, F16, BF16 or F64, contiguous) to f32, with k's conversions where
+ * it has them. The tensor may lie unaligned. Error: another dtype or layout (named). */
+eng_status wts_tensor_read_f32(const wts_tensor *t, const kern_table *k, size_t first, size_t count, float *out,
+                               eng_error *err);
+
+/* Tells the system that t's whole pages of the mapping are not needed any more (they can be read again). */
+void wts_tensor_drop_pages(const wts_tensor *t);
+
+/* "F32[1024, 512]" into buffer, for messages and listings. Returns buffer. */
+const char *wts_tensor_describe(const wts_tensor *t, char *buffer, size_t size);
+
+/* ---- Writing safetensors ----
+ * Data goes to PATH.part as it comes; finish writes the header into space reserved in front of it and renames, so that
+ * PATH is either the whole new file or what it was before. */
+typedef struct wts_writer wts_writer;
+
+/* expected_tensors and expected_name_bytes (sum of the names' lengths) size the reserved header; more than that is
+ * still written correctly, at the price of copying the data once. metadata: pairs of strings ended by NULL, or NULL. */
+eng_status wts_writer_open(const char *path, size_t expected_tensors, size_t expected_name_bytes,
+                           const char *const *metadata, wts_writer **w, eng_error *err);
+
+/* Appends one tensor of dtype WTS_F32, WTS_F16, WTS_BF16, WTS_F64 or WTS_I64. A name may occur once. */
+eng_status wts_writer_add(wts_writer *w, const char *name, wts_dtype dtype, size_t ndim, const size_t *shape,
+                          const void *data, eng_error *err);
+
+/* For data that comes in pieces: begin, then exactly the tensor's bytes in any number of append calls. */
+eng_status wts_writer_begin(wts_writer *w, const char *name, wts_dtype dtype, size_t ndim, const size_t *shape,
+                            eng_error *err);
+eng_status wts_writer_append(wts_writer *w, const void *data, size_t bytes, eng_error *err);
+
+/* Flushes, syncs and renames; frees w in any case. */
+eng_status wts_writer_finish(wts_writer *w, eng_error *err);
+
+/* Removes the unfinished file and frees w; NULL is fine. */
+void wts_writer_abandon(wts_writer *w);
+
+#endif
