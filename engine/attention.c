@@ -1,0 +1,191 @@
+/* One task is a head and up to QUERIES_A_TASK queries of an utterance. It packs the head's keys and values into the
+ * micro-kernel's panels once; then, for each block of queries, walks over tiles of keys with an online softmax:
+ *
+ *   S = Q K^T;  P = exp(S * scale + gate * bias - running max);  O = O * rescale + P V;  at the end O /= running sum
+ *
+ * Key tiles start at the utterance's first frame and have a fixed width, so a query's arithmetic does not depend on which
+ * block or batch it is in. */
+#include "engine/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { QUERIES_A_TASK = 2048, QUERY_TILES = 4, MAX_QUERIES = 128, KEY_TILE = 256, GATE_ROWS = 64 };
+
+typedef struct attention_part {
+    size_t begin, frames;          /* the utterance */
+    size_t first_query, queries;   /* within the utterance */
+} attention_part;
+
+typedef struct attention_run {
+    eng_context *ctx;
+    const attention_part *parts;
+    eng_tensor qkv, gate, out;
+    size_t heads, dim;
+    float scale;
+    eng_relative_bias bias;
+    bool *failed;
+} attention_run;
+
+/* A head's keys and values as panels, and the score tile. */
+typedef struct head_scratch {
+    size_t nr, tile; /* tile: keys in a score tile, a multiple of nr */
+    float *keys;     /* panels [ceil(frames / nr)] of [dim][nr] */
+    float *values;   /* panels [ceil(dim / nr)] of [frames][nr] */
+    float *scores;   /* [MAX_QUERIES, tile] */
+} head_scratch;
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool pack_head(const attention_run *r, const attention_part *p, size_t head, eng_arena *scratch, head_scratch *s)
+{
+    const kern_table *k = &r->ctx->k;
+    size_t nr = k->gemm_blocks_f32.nr, dim = r->dim, width = r->heads * dim;
+    size_t key_panels = (p->frames + nr - 1) / nr, value_panels = (dim + nr - 1) / nr;
+    s->nr = nr;
+    s->tile = (KEY_TILE + nr - 1) / nr * nr;
+    s->keys = eng_arena_alloc(scratch, key_panels * nr * dim, sizeof(float));
+    s->values = eng_arena_alloc(scratch, value_panels * nr * p->frames, sizeof(float));
+    s->scores = eng_arena_alloc(scratch, MAX_QUERIES * s->tile, sizeof(float));
+    if (!s->keys || !s->values || !s->scores) return false;
+    const float *keys = eng_row(r->qkv, p->begin) + width + head * dim, *values = keys + width;
+    for (size_t j = 0; j < p->frames; j += nr)
+        k->gemm_pack_f32(min_size(nr, p->frames - j), dim, keys + j * r->qkv.stride, r->qkv.stride, s->keys + j * dim);
+    for (size_t j = 0; j < dim; j += nr) {
+        size_t n = min_size(nr, dim - j);
+        float *panel = s->values + j * p->frames;
+        for (size_t i = 0; i < p->frames; i++) {
+            memcpy(panel + i * nr, values + i * r->qkv.stride + j, n * sizeof *panel);
+            memset(panel + i * nr + n, 0, (nr - n) * sizeof *panel);
+        }
+    }
+    return true;
+}
+
+/* C[rows, n] = (accumulate ? C : 0) + A[rows, depth] * panels, each panel [panel_rows][nr] of which depth rows from
+ * first_row on are used. */
+static void tile_product(const kern_table *k, size_t rows, size_t n, size_t depth, const float *a, size_t lda,
+                         const float *panels, size_t panel_rows, size_t first_row, float *c, size_t ldc,
+                         bool accumulate)
+{
+    size_t nr = k->gemm_blocks_f32.nr, mr = k->gemm_blocks_f32.mr;
+    for (size_t j = 0; j < n; j += nr)
+        for (size_t i = 0; i < rows; i += mr)
+            k->gemm_f32(min_size(mr, rows - i), min_size(nr, n - j), depth, a + i * lda, lda,
+                        panels + j * panel_rows + first_row * nr, nr, c + i * ldc + j, ldc, accumulate);
+}
+
+/* queries rows from query on, against all keys. */
+static void attend_block(const attention_run *r, const attention_part *p, size_t head, const head_scratch *s,
+                         size_t query, size_t queries)
+{
+    const kern_table *k = &r->ctx->k;
+    float running_max[MAX_QUERIES], running_sum[MAX_QUERIES], rescale[MAX_QUERIES];
+    for (size_t i = 0; i < queries; i++) {
+        running_max[i] = -INFINITY;
+        running_sum[i] = 0;
+    }
+    const float *q = eng_row(r->qkv, p->begin + query) + head * r->dim;
+    const float *gate = eng_row(r->gate, head) + p->begin + query;
+    const float *bias = r->bias.table + head * (2 * r->bias.reach - 1) + r->bias.reach - 1;
+    float *out = eng_row(r->out, p->begin + query) + head * r->dim;
+    for (size_t key = 0; key < p->frames; key += s->tile) {
+        size_t keys = min_size(s->tile, p->frames - key);
+        tile_product(k, queries, keys, r->dim, q, r->qkv.stride, s->keys + key * r->dim, r->dim, 0, s->scores, s->tile,
+                     false);
+        k->attention_softmax_f32(queries, keys, s->scores, s->tile, r->scale, gate,
+                                 bias + ((ptrdiff_t)key - (ptrdiff_t)query), running_max, running_sum, rescale);
+        if (key) k->scale_rows_f32(queries, r->dim, out, r->out.stride, rescale);
+        tile_product(k, queries, r->dim, keys, s->scores, s->tile, s->values, p->frames, key, out, r->out.stride,
+                     key > 0);
+    }
+    for (size_t i = 0; i < queries; i++) rescale[i] = 1.0f / running_sum[i];
+    k->scale_rows_f32(queries, r->dim, out, r->out.stride, rescale);
+}
+
+static void attention_task(void *arg, size_t task, size_t worker)
+{
+    attention_run *r = arg;
+    const attention_part *p = &r->parts[task / r->heads];
+    size_t head = task % r->heads;
+    eng_arena *scratch = eng_pool_scratch(r->ctx->pool, worker);
+    eng_arena_mark mark = eng_arena_save(scratch);
+    head_scratch s;
+    if (!pack_head(r, p, head, scratch, &s)) {
+        r->failed[worker] = true;
+        return;
+    }
+    size_t block = min_size(QUERY_TILES * r->ctx->k.gemm_blocks_f32.mr, MAX_QUERIES);
+    for (size_t q = 0; q < p->queries; q += block)
+        attend_block(r, p, head, &s, p->first_query + q, min_size(block, p->queries - q));
+    eng_arena_rewind(scratch, mark);
+}
+
+static size_t cut_parts(eng_batch batch, attention_part *out)
+{
+    size_t n = 0;
+    for (size_t u = 0; u < batch.n; u++) {
+        size_t frames = eng_batch_frames(batch, u);
+        for (size_t q = 0; q < frames; q += QUERIES_A_TASK, n++)
+            if (out) out[n] = (attention_part){batch.offset[u], frames, q, min_size(QUERIES_A_TASK, frames - q)};
+    }
+    return n;
+}
+
+eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
+                         eng_relative_bias bias)
+{
+    size_t width = qkv.cols / 3;
+    eng_tensor out = eng_tensor_new(ctx, qkv.rows, width);
+    if (!eng_good(ctx)) return out;
+    ENG_CHECK(heads && qkv.cols == 3 * width && width % heads == 0 && gate.rows == heads && gate.cols == qkv.rows,
+              "attention: qkv [%zu, %zu], %zu heads, gate [%zu, %zu]", qkv.rows, qkv.cols, heads, gate.rows, gate.cols);
+    for (size_t u = 0; u < batch.n; u++)
+        ENG_CHECK(eng_batch_frames(batch, u) <= bias.reach, "attention: %zu frames, bias table reaches %zu",
+                  eng_batch_frames(batch, u), bias.reach);
+    eng_arena_mark mark = eng_arena_save(ctx->arena);
+    size_t n = cut_parts(batch, NULL), threads = eng_pool_threads(ctx->pool), dim = width / heads;
+    attention_part *parts = eng_arena_alloc(ctx->arena, n, sizeof *parts);
+    bool *failed = eng_arena_alloc(ctx->arena, threads, sizeof *failed);
+    if (!parts || !failed) {
+        eng_out_of_memory(ctx, "attention", n * sizeof *parts);
+        return out;
+    }
+    memset(failed, 0, threads * sizeof *failed);
+    cut_parts(batch, parts);
+    attention_run run = {ctx, parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, failed};
+    eng_pool_run(ctx->pool, n * heads, attention_task, &run);
+    for (size_t i = 0; i < threads; i++)
+        if (failed[i]) eng_out_of_memory(ctx, "attention", 2 * bias.reach * dim * sizeof(float));
+    eng_arena_rewind(ctx->arena, mark);
+    return out;
+}
+
+typedef struct gate_run {
+    const kern_table *k;
+    eng_tensor x, gate;
+    const float *w, *b, *constant;
+} gate_run;
+
+static void gate_task(void *arg, size_t task, size_t worker)
+{
+    (void)worker;
+    gate_run *r = arg;
+    size_t first = task * GATE_ROWS, rows = min_size(GATE_ROWS, r->x.rows - first), heads = r->gate.rows;
+    r->k->relative_gate_f32(rows, heads, r->x.cols / heads, eng_row(r->x, first), r->x.stride, r->w, r->b, r->constant,
+                            r->gate.data + first, r->gate.stride);
+}
+
+eng_tensor eng_relative_gate(eng_context *ctx, eng_tensor x, size_t heads, const float *w, const float *b,
+                             const float *constant)
+{
+    eng_tensor gate = eng_tensor_new(ctx, heads, x.rows);
+    if (!eng_good(ctx)) return gate;
+    ENG_CHECK(heads && x.cols % heads == 0, "relative gate: width %zu, %zu heads", x.cols, heads);
+    gate_run run = {&ctx->k, x, gate, w, b, constant};
+    eng_pool_run(ctx->pool, (x.rows + GATE_ROWS - 1) / GATE_ROWS, gate_task, &run);
+    return gate;
+}

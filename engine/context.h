@@ -1,0 +1,74 @@
+/* What every op gets: the kernels, the threads, the arena for its results, and a sticky error.
+ *
+ * Ops return tensors in ctx->arena. When memory runs out an op sets ctx->error and returns an empty tensor; every op
+ * does nothing once ctx->error is set, so a forward pass checks once, at its end. A shape mismatch between ops is a bug
+ * of the caller and aborts, in release builds too (ENG_CHECK). */
+#ifndef ENGINE_CONTEXT_H
+#define ENGINE_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/error.h"
+#include "engine/memory.h"
+#include "engine/threads.h"
+#include "kernels/kernels.h"
+
+/* A matrix, [rows, cols], row-major with a row stride in elements. A value: it owns nothing. */
+typedef struct eng_tensor {
+    float *data;
+    size_t rows, cols, stride;
+} eng_tensor;
+
+typedef struct eng_context {
+    kern_table k;
+    eng_pool *pool;
+    eng_arena *arena;
+    eng_error error;
+} eng_context;
+
+/* True while no op has failed. */
+static inline bool eng_good(const eng_context *ctx)
+{
+    return ctx->error.status == ENG_OK;
+}
+
+/* A new [rows, cols] tensor in ctx->arena, uninitialised, stride = cols. Empty (data NULL) once ctx has failed. */
+eng_tensor eng_tensor_new(eng_context *ctx, size_t rows, size_t cols);
+
+/* Marks ctx as out of memory for what was being done. */
+void eng_out_of_memory(eng_context *ctx, const char *doing, size_t bytes);
+
+/* Row i of t. */
+static inline float *eng_row(eng_tensor t, size_t i)
+{
+    return t.data + i * t.stride;
+}
+
+/* Rows [first, first + count) of t. */
+static inline eng_tensor eng_rows(eng_tensor t, size_t first, size_t count)
+{
+    return (eng_tensor){t.data + first * t.stride, count, t.cols, t.stride};
+}
+
+/* A packed batch: the frames of n utterances one after the other; utterance i owns rows offset[i] .. offset[i+1]-1. */
+typedef struct eng_batch {
+    size_t n;
+    const size_t *offset; /* [n + 1], offset[0] = 0 */
+} eng_batch;
+
+static inline size_t eng_batch_frames(eng_batch b, size_t i)
+{
+    return b.offset[i + 1] - b.offset[i];
+}
+
+/* Aborts with the file, line and message: the condition is the caller's duty. */
+#define ENG_CHECK(condition, ...)                                                                                      \
+    do {                                                                                                               \
+        if (!(condition)) eng_abort(__FILE__, __LINE__, #condition, __VA_ARGS__);                                     \
+    } while (0)
+
+_Noreturn void eng_abort(const char *file, int line, const char *condition, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,22 @@
+/* Grouped 1-D convolution over time, stride 1, zero padding outside each utterance: WavLM's convolutional positional
+ * embedding (modeling_wavlm.WavLMPositionalConvEmbedding). */
+#ifndef ENGINE_GROUPED_CONV_H
+#define ENGINE_GROUPED_CONV_H
+
+#include "engine/context.h"
+#include "engine/gemm.h"
+
+/* weights[g], g < groups: W [out/groups, kernel * in/groups], the input's index as [tap][channel]. */
+typedef struct eng_grouped_conv_weights {
+    size_t groups, kernel;
+    const eng_packed *weights;
+    const float *bias; /* [out] */
+} eng_grouped_conv_weights;
+
+/* y = x + act(conv(x) + bias), utterance by utterance: x [frames, channels], in = out = channels. Frame t reads frames
+ * t - kernel/2 .. t - kernel/2 + kernel - 1 (padding kernel/2 on both sides; of an even kernel's output, the last frame
+ * is dropped). Returns a new tensor in ctx->arena. */
+eng_tensor eng_grouped_conv_residual(eng_context *ctx, eng_batch batch, eng_tensor x, eng_grouped_conv_weights w,
+                                     kern_act act);
+
+#endif
