@@ -43,6 +43,7 @@ typedef struct kern_gemm_blocks {
     size_t nc;     /* columns of a task */
 } kern_gemm_blocks;
 
+/* Data come first; from gemm_f32 on there are function pointers only (kern_table_check walks them). */
 typedef struct kern_table {
     kern_tier tier;
     unsigned caps;
@@ -90,8 +91,8 @@ typedef struct kern_table {
     void (*exp_f32)(size_t n, const float *x, float *y);     /* underflows to 0 (gradually or not), overflows to inf */
     void (*tanh_f32)(size_t n, const float *x, float *y);
     void (*sigmoid_f32)(size_t n, const float *x, float *y); /* 1 / (1 + exp(-x)) */
-    void (*gelu_f32)(size_t n, const float *x, float *y);    /* x * (1 + erf(x / sqrt 2)) / 2 (torch's default) */
-    void (*relu_f32)(size_t n, const float *x, float *y);    /* NaN stays NaN [exact] */
+    void (*gelu_f32)(size_t n, const float *x, float *y);    /* x * (1 + erf(x / sqrt 2)) / 2 (torch's default); -0 at -inf */
+    void (*relu_f32)(size_t n, const float *x, float *y);    /* x < 0 ? 0 : x; NaN and -0 stay [exact] */
     void (*add_f32)(size_t n, const float *a, const float *b, float *y); /* a + b [exact] */
     void (*mul_f32)(size_t n, const float *a, const float *b, float *y); /* a * b [exact] */
     void (*axpy_f32)(size_t n, float alpha, const float *x, float *y);   /* y = fma(alpha, x, y) [exact] */
@@ -101,7 +102,7 @@ typedef struct kern_table {
 
     /* ---- Reductions over a contiguous vector (order fixed within a tier) ---------------------------------- */
     float (*sum_f32)(size_t n, const float *x);
-    float (*max_f32)(size_t n, const float *x); /* -inf for n = 0; NaN if any element is NaN [exact] */
+    float (*max_f32)(size_t n, const float *x); /* -inf for n = 0; NaN if any is NaN [exact, but for a zero's sign] */
     float (*dot_f32)(size_t n, const float *x, const float *y);
 
     /* y = softmax(x) over n elements: exp(x - max) / sum. In place allowed. */
@@ -143,9 +144,12 @@ typedef struct kern_cpu {
 kern_cpu kern_cpu_probe(void);
 
 /* Fills t with the kernels of the tier, and of the tiers below it where it has none of its own. Returns false, with t
- * untouched, when this build does not contain the tier. Does not look at the CPU: running a kernel of a tier that the
- * CPU lacks ends the process. */
+ * untouched, when this build does not contain the tier or kern_table_check refuses the result. Does not look at the
+ * CPU: running a kernel of a tier that the CPU lacks ends the process. */
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
+
+/* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0. */
+bool kern_table_check(const kern_table *t);
 
 /* "scalar", "neon", "avx2", "avx512". */
 const char *kern_tier_name(kern_tier tier);

@@ -2,6 +2,22 @@
 
 #include <string.h>
 
+bool kern_table_check(const kern_table *t)
+{
+    const kern_gemm_blocks *g = &t->gemm_blocks_f32;
+    if (g->mr == 0 || g->nr == 0 || g->kc == 0 || g->mc == 0 || g->nc == 0) return false;
+    if (g->mc % g->mr != 0 || g->nc % g->nr != 0) return false;
+
+    /* From gemm_f32 to its end the table is function pointers; walking them forgets none that is added later. */
+    const char *table = (const char *)t;
+    for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof *t; at += sizeof(void (*)(void))) {
+        void (*kernel)(void);
+        memcpy(&kernel, table + at, sizeof kernel);
+        if (kernel == NULL) return false;
+    }
+    return true;
+}
+
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
 {
     kern_table fresh = {0};
@@ -24,6 +40,7 @@ bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
     }
     fresh.tier = tier;
     fresh.caps = caps;
+    if (!kern_table_check(&fresh)) return false;
     *t = fresh;
     return true;
 }
