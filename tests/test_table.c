@@ -1,0 +1,90 @@
+/* The kernel table: what kern_table_fill accepts, kern_table_check refuses, and the CPU probe promises. */
+#include "kernels/kernels.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(table, every_tier_of_this_build_fills_completely)
+{
+    unsigned filled = 0;
+    for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
+        kern_table t;
+        if (!kern_table_fill(&t, (kern_tier)i, 5)) continue;
+        filled++;
+        cr_assert(kern_table_check(&t));
+        cr_assert_eq((unsigned)t.tier, i);
+        cr_assert_eq(t.caps, 5);
+    }
+    cr_assert_geq(filled, 1);
+}
+
+Test(table, an_absent_tier_leaves_the_table_untouched)
+{
+    kern_table t, before;
+    memset(&t, 0x5a, sizeof t);
+    memcpy(&before, &t, sizeof t);
+    cr_assert(!kern_table_fill(&t, KERN_TIER_COUNT, 0));
+#if defined(__x86_64__)
+    cr_assert(!kern_table_fill(&t, KERN_TIER_NEON, 0));
+#else
+    cr_assert(!kern_table_fill(&t, KERN_TIER_AVX2, 0));
+#endif
+    cr_assert_eq(memcmp(&t, &before, sizeof t), 0);
+}
+
+Test(table, any_missing_kernel_is_refused)
+{
+    kern_table good;
+    cr_assert(kern_table_fill(&good, KERN_TIER_SCALAR, 0));
+    size_t kernels = 0;
+    for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof good; at += sizeof good.gemm_f32, kernels++) {
+        kern_table t = good;
+        memset((char *)&t + at, 0, sizeof good.gemm_f32);
+        cr_assert(!kern_table_check(&t), "slot at byte %zu", at);
+    }
+    cr_assert_gt(kernels, 20);
+    cr_assert_eq(kernels * sizeof good.gemm_f32, sizeof good - offsetof(kern_table, gemm_f32));
+}
+
+Test(table, inconsistent_blocks_are_refused)
+{
+    kern_table good;
+    cr_assert(kern_table_fill(&good, KERN_TIER_SCALAR, 0));
+    kern_gemm_blocks *g = &good.gemm_blocks_f32;
+    size_t *const fields[] = {&g->mr, &g->nr, &g->kc, &g->mc, &g->nc};
+    for (size_t i = 0; i < 5; i++) {
+        const size_t value = *fields[i];
+        *fields[i] = 0;
+        cr_assert(!kern_table_check(&good), "block %zu is zero", i);
+        *fields[i] = value;
+        cr_assert(kern_table_check(&good));
+    }
+    g->mc++;
+    cr_assert(!kern_table_check(&good));
+    g->mc--;
+    g->nc++;
+    cr_assert(!kern_table_check(&good));
+}
+
+Test(table, names_go_both_ways)
+{
+    for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
+        kern_tier found;
+        cr_assert(kern_tier_find(kern_tier_name((kern_tier)i), &found));
+        cr_assert_eq((unsigned)found, i);
+    }
+    kern_tier untouched = KERN_TIER_AVX2;
+    cr_assert(!kern_tier_find("AVX2", &untouched));
+    cr_assert(!kern_tier_find("", &untouched));
+    cr_assert_eq(untouched, KERN_TIER_AVX2);
+}
+
+Test(table, the_probe_is_consistent)
+{
+    const kern_cpu cpu = kern_cpu_probe();
+    cr_assert(cpu.tiers & 1u << KERN_TIER_SCALAR);
+    cr_assert(cpu.tiers & 1u << cpu.best);
+    cr_assert_eq(cpu.tiers >> cpu.best, 1, "best is the highest tier");
+    if (cpu.tiers & 1u << KERN_TIER_AVX512) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX2);
+    if (cpu.caps != 0) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
+}
