@@ -1,0 +1,59 @@
+/* The NEON tier's kernels by name, for neon.c to put into the table. Contracts: kernels.h, one entry per name. */
+#ifndef KERNELS_NEON_H
+#define KERNELS_NEON_H
+
+#include "kernels/kernels.h"
+
+#if !defined(__aarch64__) || !defined(__ARM_NEON)
+#error "compile this file with the neon tier's flags"
+#endif
+
+/* neon_gemm.c. Tile 8 x 12: 24 accumulators of four floats. */
+#define KERN_NEON_MR 8
+#define KERN_NEON_NR 12
+void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                        size_t ldc, bool accumulate);
+void kern_gemm_pack_f32_neon(size_t n, size_t k, const float *w, size_t ldw, float *panel);
+
+/* neon_epilogue.c */
+void kern_epilogue_f32_neon(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
+                            const float *residual, size_t ldr);
+
+/* neon_norm.c */
+void kern_layer_norm_f32_neon(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma, const float *beta,
+                              float eps, float *y, size_t ldy, float *mean, float *rstd);
+void kern_channel_moments_f32_neon(size_t rows, size_t channels, const float *x, size_t ldx, const float *weight,
+                                   double *sum, double *sumsq);
+void kern_channel_affine_f32_neon(size_t rows, size_t channels, const float *x, size_t ldx, const float *scale,
+                                  const float *shift, float *y, size_t ldy);
+
+/* neon_elementwise.c */
+void kern_exp_f32_neon(size_t n, const float *x, float *y);
+void kern_tanh_f32_neon(size_t n, const float *x, float *y);
+void kern_sigmoid_f32_neon(size_t n, const float *x, float *y);
+void kern_gelu_f32_neon(size_t n, const float *x, float *y);
+void kern_relu_f32_neon(size_t n, const float *x, float *y);
+void kern_add_f32_neon(size_t n, const float *a, const float *b, float *y);
+void kern_mul_f32_neon(size_t n, const float *a, const float *b, float *y);
+void kern_axpy_f32_neon(size_t n, float alpha, const float *x, float *y);
+void kern_scale_rows_f32_neon(size_t rows, size_t n, float *x, size_t ldx, const float *factor);
+
+/* neon_reduce.c */
+float kern_sum_f32_neon(size_t n, const float *x);
+float kern_max_f32_neon(size_t n, const float *x);
+float kern_dot_f32_neon(size_t n, const float *x, const float *y);
+
+/* neon_attention.c */
+void kern_softmax_f32_neon(size_t n, const float *x, float *y);
+void kern_attention_softmax_f32_neon(size_t rows, size_t keys, float *s, size_t lds, float scale, const float *gate,
+                                     const float *bias, float *running_max, float *running_sum, float *rescale);
+void kern_relative_gate_f32_neon(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx, const float *w,
+                                 const float *b, const float *constant, float *gate, size_t ldg);
+
+/* neon_convert.c */
+void kern_f16_to_f32_neon(size_t n, const uint16_t *x, float *y);
+void kern_f32_to_f16_neon(size_t n, const float *x, uint16_t *y);
+void kern_bf16_to_f32_neon(size_t n, const uint16_t *x, float *y);
+void kern_f32_to_bf16_neon(size_t n, const float *x, uint16_t *y);
+
+#endif

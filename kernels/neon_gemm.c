@@ -1,0 +1,152 @@
+/* The f32 GEMM micro-kernel, 8 x 12, and the packing of its B panels.
+ *
+ * A row's next four values sit in one register and are multiplied in by lane, which costs a core's vector pipes
+ * nothing (a broadcasting load would take one of them on many cores). To fit 24 accumulators, four rows of A and three
+ * vectors of B into 32 registers, the rows are done in two halves, each reading the four rows of B again from L1.
+ * Each element is one chain vfmaq over ascending k, so the bits are those of fmaf in the scalar tier. */
+#include "kernels/neon.h"
+
+#include <arm_neon.h>
+
+/* Keeps loads from moving across. gcc would otherwise hoist them and spill accumulators; clang spills with it. */
+#ifdef __clang__
+#define PIN_LOADS
+#else
+#define PIN_LOADS __asm__ volatile("" ::: "memory")
+#endif
+
+/* acc[i][0..2] += a[i][p..p+3] * B[p..p+3] for the rows [first, last) of the tile; both are constants at each call. */
+static inline __attribute__((always_inline)) void step4(float32x4_t (*acc)[3], size_t first, size_t last,
+                                                        const float *a, size_t lda, const float *b, size_t ldb)
+{
+    float32x4_t av[4];
+#pragma GCC unroll 4
+    for (size_t i = first; i < last; i++) av[i - first] = vld1q_f32(a + i * lda);
+#define LANE(q)                                                                                                        \
+    do {                                                                                                               \
+        float32x4_t b0 = vld1q_f32(b + (q)*ldb);                                                                       \
+        float32x4_t b1 = vld1q_f32(b + (q)*ldb + 4);                                                                   \
+        float32x4_t b2 = vld1q_f32(b + (q)*ldb + 8);                                                                   \
+        _Pragma("GCC unroll 4") for (size_t i = first; i < last; i++)                                                  \
+        {                                                                                                              \
+            acc[i][0] = vfmaq_laneq_f32(acc[i][0], b0, av[i - first], q);                                              \
+            acc[i][1] = vfmaq_laneq_f32(acc[i][1], b1, av[i - first], q);                                              \
+            acc[i][2] = vfmaq_laneq_f32(acc[i][2], b2, av[i - first], q);                                              \
+        }                                                                                                              \
+    } while (0)
+    LANE(0);
+    PIN_LOADS;
+    LANE(1);
+    PIN_LOADS;
+    LANE(2);
+    LANE(3);
+#undef LANE
+}
+
+/* One whole-width tile of m rows, m a constant at each call: c[m,12]. */
+static inline __attribute__((always_inline)) void tile(size_t m, size_t k, const float *a, size_t lda, const float *b,
+                                                       size_t ldb, float *c, size_t ldc, bool accumulate)
+{
+    float32x4_t acc[KERN_NEON_MR][3];
+    const size_t half = m < 4 ? m : 4;
+#pragma GCC unroll 8
+    for (size_t i = 0; i < m; i++)
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++) acc[i][j] = accumulate ? vld1q_f32(c + i * ldc + 4 * j) : vdupq_n_f32(0.0f);
+
+    size_t p = 0;
+    for (; p + 4 <= k; p += 4) {
+        step4(acc, 0, half, a + p, lda, b + p * ldb, ldb);
+        if (m > 4) {
+            /* Makes the compiler load B again: to keep it, it would spill accumulators. */
+            __asm__ volatile("" ::: "memory");
+            step4(acc, 4, m, a + p, lda, b + p * ldb, ldb);
+        }
+    }
+    for (; p < k; p++) {
+        float32x4_t b0 = vld1q_f32(b + p * ldb), b1 = vld1q_f32(b + p * ldb + 4), b2 = vld1q_f32(b + p * ldb + 8);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < m; i++) {
+            float32x4_t ai = vld1q_dup_f32(a + i * lda + p);
+            acc[i][0] = vfmaq_f32(acc[i][0], ai, b0);
+            acc[i][1] = vfmaq_f32(acc[i][1], ai, b1);
+            acc[i][2] = vfmaq_f32(acc[i][2], ai, b2);
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < m; i++)
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++) vst1q_f32(c + i * ldc + 4 * j, acc[i][j]);
+}
+
+static void tile_rows(size_t m, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc,
+                      bool accumulate)
+{
+    switch (m) {
+    case 1:
+        tile(1, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 2:
+        tile(2, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 3:
+        tile(3, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 4:
+        tile(4, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 5:
+        tile(5, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 6:
+        tile(6, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 7:
+        tile(7, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    case 8:
+        tile(8, k, a, lda, b, ldb, c, ldc, accumulate);
+        break;
+    default:
+        break;
+    }
+}
+
+void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                        size_t ldc, bool accumulate)
+{
+    if (n == KERN_NEON_NR) {
+        tile_rows(m, k, a, lda, b, ldb, c, ldc, accumulate);
+        return;
+    }
+    /* Columns n..nr-1 are computed in a temporary and dropped. */
+    float edge[KERN_NEON_MR * KERN_NEON_NR] = {0};
+    if (accumulate)
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++) edge[i * KERN_NEON_NR + j] = c[i * ldc + j];
+    tile_rows(m, k, a, lda, b, ldb, edge, KERN_NEON_NR, accumulate);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) c[i * ldc + j] = edge[i * KERN_NEON_NR + j];
+}
+
+/* Transposes four rows of w by four columns into panel rows of KERN_NEON_NR floats. */
+static inline void transpose4(const float *w, size_t ldw, float *panel)
+{
+    float32x4_t r0 = vld1q_f32(w), r1 = vld1q_f32(w + ldw), r2 = vld1q_f32(w + 2 * ldw), r3 = vld1q_f32(w + 3 * ldw);
+    float64x2_t lo01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1)), hi01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
+    float64x2_t lo23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3)), hi23 = vreinterpretq_f64_f32(vtrn2q_f32(r2, r3));
+    vst1q_f32(panel, vreinterpretq_f32_f64(vzip1q_f64(lo01, lo23)));
+    vst1q_f32(panel + KERN_NEON_NR, vreinterpretq_f32_f64(vzip1q_f64(hi01, hi23)));
+    vst1q_f32(panel + 2 * KERN_NEON_NR, vreinterpretq_f32_f64(vzip2q_f64(lo01, lo23)));
+    vst1q_f32(panel + 3 * KERN_NEON_NR, vreinterpretq_f32_f64(vzip2q_f64(hi01, hi23)));
+}
+
+void kern_gemm_pack_f32_neon(size_t n, size_t k, const float *w, size_t ldw, float *panel)
+{
+    size_t p = 0;
+    if (n == KERN_NEON_NR)
+        for (; p + 4 <= k; p += 4)
+            for (size_t j = 0; j < KERN_NEON_NR; j += 4) transpose4(w + j * ldw + p, ldw, panel + p * KERN_NEON_NR + j);
+    for (; p < k; p++)
+        for (size_t j = 0; j < KERN_NEON_NR; j++) panel[p * KERN_NEON_NR + j] = j < n ? w[j * ldw + p] : 0.0f;
+}
