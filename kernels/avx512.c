@@ -1,10 +1,13 @@
-#include "kernels/kernels.h"
-
-#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
-#error "compile this file with the avx512 tier's flags"
-#endif
+#include "kernels/avx512.h"
 
 void kern_table_fill_avx512(kern_table *t)
 {
     t->tier = KERN_TIER_AVX512;
+    kern_table_fill_avx512_gemm(t);
+    kern_table_fill_avx512_pack(t);
+    kern_table_fill_avx512_math(t);
+    kern_table_fill_avx512_norm(t);
+    kern_table_fill_avx512_reduce(t);
+    kern_table_fill_avx512_attention(t);
+    kern_table_fill_avx512_convert(t);
 }

@@ -1,0 +1,142 @@
+/* Attention, AVX-512: softmax, the online softmax with WavLM's gated relative position bias, and the gate itself.
+ * Contracts: kernels.h. */
+#include "kernels/avx512_math.h"
+
+#include <math.h>
+
+enum { LANES = 16 };
+
+/* The running top of a row: lanes of maxima, and whether a NaN was seen (max alone would drop it). */
+typedef struct row_top {
+    __m512 lanes;
+    __mmask16 nan;
+} row_top;
+
+static inline row_top top_of(row_top t, __m512 v, __mmask16 lanes)
+{
+    t.lanes = _mm512_mask_max_ps(t.lanes, lanes, t.lanes, v);
+    t.nan |= _mm512_mask_cmp_ps_mask(lanes, v, v, _CMP_UNORD_Q);
+    return t;
+}
+
+static inline float top_value(row_top t, float before)
+{
+    const float top = _mm512_reduce_max_ps(t.lanes);
+    return t.nan || isnan(before) ? NAN : top > before ? top : before;
+}
+
+/* y = exp(x - top); returns the sum, from two accumulators that take vectors in turn. */
+static inline float exp_row(size_t n, const float *x, float top, float *y)
+{
+    const __m512 shift = _mm512_set1_ps(top);
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    size_t j = 0;
+    for (; j + 2 * LANES <= n; j += 2 * LANES) {
+        const __m512 e0 = kern_exp_avx512(_mm512_sub_ps(_mm512_loadu_ps(x + j), shift));
+        const __m512 e1 = kern_exp_avx512(_mm512_sub_ps(_mm512_loadu_ps(x + j + LANES), shift));
+        _mm512_storeu_ps(y + j, e0);
+        _mm512_storeu_ps(y + j + LANES, e1);
+        s0 = _mm512_add_ps(s0, e0);
+        s1 = _mm512_add_ps(s1, e1);
+    }
+    for (; j < n; j += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - j);
+        const __m512 e = kern_exp_avx512(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + j), shift));
+        _mm512_mask_storeu_ps(y + j, lanes, e);
+        s0 = _mm512_mask_add_ps(s0, lanes, s0, e);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+}
+
+static void kern_softmax_f32_avx512(size_t n, const float *x, float *y)
+{
+    row_top t = {_mm512_set1_ps(-INFINITY), 0};
+    for (size_t j = 0; j < n; j += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - j);
+        t = top_of(t, _mm512_maskz_loadu_ps(lanes, x + j), lanes);
+    }
+    const __m512 sum = _mm512_set1_ps(exp_row(n, x, top_value(t, -INFINITY), y));
+    for (size_t j = 0; j < n; j += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - j);
+        _mm512_mask_storeu_ps(y + j, lanes, _mm512_div_ps(_mm512_maskz_loadu_ps(lanes, y + j), sum));
+    }
+}
+
+static inline float exp_one(float x)
+{
+    return _mm512_cvtss_f32(kern_exp_avx512(_mm512_set1_ps(x)));
+}
+
+/* s = s * scale + gate * bias for one row; returns its top. bias is NULL or points at key 0 of this row. */
+static inline row_top score_row(size_t keys, float *s, float scale, float gate, const float *bias)
+{
+    const __m512 by = _mm512_set1_ps(scale), g = _mm512_set1_ps(gate);
+    row_top t = {_mm512_set1_ps(-INFINITY), 0};
+    for (size_t j = 0; j < keys; j += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(keys - j);
+        __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, s + j), by);
+        if (bias != NULL) v = _mm512_fmadd_ps(g, _mm512_maskz_loadu_ps(lanes, bias + j), v);
+        _mm512_mask_storeu_ps(s + j, lanes, v);
+        t = top_of(t, v, lanes);
+    }
+    return t;
+}
+
+static void kern_attention_softmax_f32_avx512(size_t rows, size_t keys, float *s, size_t lds, float scale,
+                                              const float *gate, const float *bias, float *running_max,
+                                              float *running_sum, float *rescale)
+{
+    for (size_t r = 0; r < rows; r++) {
+        if (keys == 0) {
+            rescale[r] = 1.0f;
+            continue;
+        }
+        float *row = s + r * lds;
+        const float before = running_max[r];
+        const row_top t = score_row(keys, row, scale, bias != NULL ? gate[r] : 0.0f, bias != NULL ? bias - r : NULL);
+        const float top = top_value(t, before);
+        const float sum = exp_row(keys, row, top, row);
+        rescale[r] = before == -INFINITY ? 0.0f : exp_one(before - top);
+        running_sum[r] = running_sum[r] * rescale[r] + sum;
+        running_max[r] = top;
+    }
+}
+
+/* dot[0], dot[1] = x . w[0], x . w[1] */
+static inline void gate_dots(size_t dim, const float *x, const float *w, float *dot0, float *dot1)
+{
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    for (size_t p = 0; p < dim; p += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(dim - p);
+        const __m512 v = _mm512_maskz_loadu_ps(lanes, x + p);
+        s0 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(lanes, w + p), s0);
+        s1 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(lanes, w + dim + p), s1);
+    }
+    *dot0 = _mm512_reduce_add_ps(s0);
+    *dot1 = _mm512_reduce_add_ps(s1);
+}
+
+static void kern_relative_gate_f32_avx512(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
+                                          const float *w, const float *b, const float *constant, float *gate,
+                                          size_t ldg)
+{
+    const __m512 one = _mm512_set1_ps(1.0f), two = _mm512_set1_ps(2.0f);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t h = 0; h < heads; h += LANES) { /* the sums of up to 16 heads, then their sigmoids at once */
+            const size_t count = heads - h < LANES ? heads - h : LANES;
+            float a[LANES] = {0}, g[LANES] = {0}, out[LANES];
+            for (size_t q = 0; q < count; q++) gate_dots(dim, x + i * ldx + (h + q) * dim, w, &a[q], &g[q]);
+            const __m512 av = kern_sigmoid_avx512(_mm512_add_ps(_mm512_loadu_ps(a), _mm512_set1_ps(b[0])));
+            const __m512 gv = kern_sigmoid_avx512(_mm512_add_ps(_mm512_loadu_ps(g), _mm512_set1_ps(b[1])));
+            const __m512 c = _mm512_maskz_loadu_ps(kern_lanes_avx512(count), constant + h);
+            _mm512_storeu_ps(out, _mm512_fmadd_ps(av, _mm512_fmsub_ps(gv, c, one), two));
+            for (size_t q = 0; q < count; q++) gate[(h + q) * ldg + i] = out[q];
+        }
+}
+
+void kern_table_fill_avx512_attention(kern_table *t)
+{
+    t->softmax_f32 = kern_softmax_f32_avx512;
+    t->attention_softmax_f32 = kern_attention_softmax_f32_avx512;
+    t->relative_gate_f32 = kern_relative_gate_f32_avx512;
+}

@@ -1,0 +1,53 @@
+/* Conversions between float and the 16-bit formats, AVX-512. Contracts: kernels.h. */
+#include "kernels/avx512.h"
+
+enum { LANES = 16 };
+
+static void kern_f16_to_f32_avx512(size_t n, const uint16_t *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        _mm512_mask_storeu_ps(y + i, lanes, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes, x + i)));
+    }
+}
+
+static void kern_f32_to_f16_avx512(size_t n, const float *x, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512 v = _mm512_maskz_loadu_ps(lanes, x + i);
+        _mm256_mask_storeu_epi16(y + i, lanes, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    }
+}
+
+static void kern_bf16_to_f32_avx512(size_t n, const uint16_t *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512i u = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, x + i));
+        _mm512_mask_storeu_epi32(y + i, lanes, _mm512_slli_epi32(u, 16));
+    }
+}
+
+/* By integers, not by AVX512-BF16, which flushes denormals: adding 0x7fff and the last kept bit rounds to even. */
+static void kern_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512 v = _mm512_maskz_loadu_ps(lanes, x + i);
+        const __m512i u = _mm512_castps_si512(v), upper = _mm512_srli_epi32(u, 16);
+        const __m512i bias = _mm512_add_epi32(_mm512_set1_epi32(0x7fff), _mm512_and_si512(upper, _mm512_set1_epi32(1)));
+        const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, bias), 16);
+        const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+        const __m512i bits = _mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(0x40));
+        _mm256_mask_storeu_epi16(y + i, lanes, _mm512_cvtepi32_epi16(bits));
+    }
+}
+
+void kern_table_fill_avx512_convert(kern_table *t)
+{
+    t->f16_to_f32 = kern_f16_to_f32_avx512;
+    t->f32_to_f16 = kern_f32_to_f16_avx512;
+    t->bf16_to_f32 = kern_bf16_to_f32_avx512;
+    t->f32_to_bf16 = kern_f32_to_bf16_avx512;
+}

@@ -1,0 +1,124 @@
+/* Element-wise kernels and the GEMM epilogue, AVX-512. Tails are masked, so an element's value does not depend on where
+ * it stands. Contracts: kernels.h. */
+#include "kernels/avx512_math.h"
+
+enum { LANES = 16 };
+
+static void kern_exp_f32_avx512(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        _mm512_mask_storeu_ps(y + i, lanes, kern_exp_avx512(_mm512_maskz_loadu_ps(lanes, x + i)));
+    }
+}
+
+static void kern_tanh_f32_avx512(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        _mm512_mask_storeu_ps(y + i, lanes, kern_tanh_avx512(_mm512_maskz_loadu_ps(lanes, x + i)));
+    }
+}
+
+static void kern_sigmoid_f32_avx512(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        _mm512_mask_storeu_ps(y + i, lanes, kern_sigmoid_avx512(_mm512_maskz_loadu_ps(lanes, x + i)));
+    }
+}
+
+static void kern_gelu_f32_avx512(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        _mm512_mask_storeu_ps(y + i, lanes, kern_gelu_avx512(_mm512_maskz_loadu_ps(lanes, x + i)));
+    }
+}
+
+/* max returns its second operand when that is NaN, and of two zeros. */
+static inline __m512 relu(__m512 x)
+{
+    return _mm512_max_ps(_mm512_setzero_ps(), x);
+}
+
+static void kern_relu_f32_avx512(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        _mm512_mask_storeu_ps(y + i, lanes, relu(_mm512_maskz_loadu_ps(lanes, x + i)));
+    }
+}
+
+static void kern_add_f32_avx512(size_t n, const float *a, const float *b, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512 av = _mm512_maskz_loadu_ps(lanes, a + i), bv = _mm512_maskz_loadu_ps(lanes, b + i);
+        _mm512_mask_storeu_ps(y + i, lanes, _mm512_add_ps(av, bv));
+    }
+}
+
+static void kern_mul_f32_avx512(size_t n, const float *a, const float *b, float *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512 av = _mm512_maskz_loadu_ps(lanes, a + i), bv = _mm512_maskz_loadu_ps(lanes, b + i);
+        _mm512_mask_storeu_ps(y + i, lanes, _mm512_mul_ps(av, bv));
+    }
+}
+
+static void kern_axpy_f32_avx512(size_t n, float alpha, const float *x, float *y)
+{
+    const __m512 factor = _mm512_set1_ps(alpha);
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512 xv = _mm512_maskz_loadu_ps(lanes, x + i), yv = _mm512_maskz_loadu_ps(lanes, y + i);
+        _mm512_mask_storeu_ps(y + i, lanes, _mm512_fmadd_ps(factor, xv, yv));
+    }
+}
+
+/* One strip of 16 columns, so that the bias is loaded once for all rows. act is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void epilogue_strip(size_t m, __mmask16 lanes, float *c, size_t ldc,
+                                                                 const float *bias, kern_act act,
+                                                                 const float *residual, size_t ldr)
+{
+    const __m512 shift = bias != NULL ? _mm512_maskz_loadu_ps(lanes, bias) : _mm512_setzero_ps();
+    for (size_t i = 0; i < m; i++) {
+        __m512 x = _mm512_maskz_loadu_ps(lanes, c + i * ldc);
+        if (bias != NULL) x = _mm512_add_ps(x, shift);
+        if (act == KERN_ACT_GELU) x = kern_gelu_avx512(x);
+        if (act == KERN_ACT_RELU) x = relu(x);
+        if (act == KERN_ACT_TANH) x = kern_tanh_avx512(x);
+        if (residual != NULL) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, residual + i * ldr));
+        _mm512_mask_storeu_ps(c + i * ldc, lanes, x);
+    }
+}
+
+static void kern_epilogue_f32_avx512(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
+                                     const float *residual, size_t ldr)
+{
+    for (size_t j = 0; j < n; j += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - j);
+        const float *shift = bias != NULL ? bias + j : NULL, *add = residual != NULL ? residual + j : NULL;
+        switch (act) {
+        case KERN_ACT_NONE: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_NONE, add, ldr); break;
+        case KERN_ACT_GELU: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_GELU, add, ldr); break;
+        case KERN_ACT_RELU: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_RELU, add, ldr); break;
+        case KERN_ACT_TANH: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_TANH, add, ldr); break;
+        }
+    }
+}
+
+void kern_table_fill_avx512_math(kern_table *t)
+{
+    t->epilogue_f32 = kern_epilogue_f32_avx512;
+    t->exp_f32 = kern_exp_f32_avx512;
+    t->tanh_f32 = kern_tanh_f32_avx512;
+    t->sigmoid_f32 = kern_sigmoid_f32_avx512;
+    t->gelu_f32 = kern_gelu_f32_avx512;
+    t->relu_f32 = kern_relu_f32_avx512;
+    t->add_f32 = kern_add_f32_avx512;
+    t->mul_f32 = kern_mul_f32_avx512;
+    t->axpy_f32 = kern_axpy_f32_avx512;
+}
