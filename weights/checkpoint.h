@@ -31,6 +31,7 @@ typedef struct wts_tensor {
     const void *data;   /* in the mapping; may be unaligned; little-endian; contiguous in row-major order */
     size_t bytes;       /* 0 with data NULL for WTS_OTHER of unknown size */
     bool contiguous;    /* false: a torch tensor with other strides (data is NULL, and reading it is an error) */
+    bool mapped;        /* data lies in a mapped file */
 } wts_tensor;
 
 typedef enum wts_container { WTS_SAFETENSORS, WTS_TORCH_ZIP } wts_container;
@@ -42,34 +43,39 @@ typedef struct wts_checkpoint {
     wts_tensor *tensors;   /* in file order */
     const wts_value *extra; /* torch: the pickled root with tensors left out (Microsoft's {"cfg": ...}); safetensors:
                                the __metadata__ dict; may be NULL */
-    /* private */
-    struct wts_mapping *mappings;
-    size_t mapping_count;
-    wts_doc *doc;
-    void *memory;
+    struct wts_store *store; /* private */
 } wts_checkpoint;
 
-/* Opens the checkpoint file at path, by its content, not its name. A torch zip's tensors are those of the root dict
- * if that maps names to tensors, of its "model" or "state_dict" member else; the pickle reader builds values and tensor
- * references only and runs no code: an unknown global is an error unless it can be stepped over harmlessly. A legacy
- * (non-zip) torch file, a tar, a pickle, an HTML page or a Git-LFS pointer instead of a checkpoint gets an error that
- * names what it is and what to do. On failure *c holds nothing. */
+/* Opens the checkpoint file at path, by its content, not its name; the index of a sharded checkpoint too. A torch zip's
+ * tensors are those of the root dict if that maps names to tensors, of its "model" or "state_dict" member else; the
+ * pickle reader builds values and tensor references only and runs no code: objects of other classes are stepped over,
+ * and where one stands for a tensor it is listed as WTS_OTHER. A legacy (non-zip) torch file, a tar, a pickle, an HTML
+ * page or a Git-LFS pointer instead of a checkpoint gets an error that names what it is and what to do. On failure *c
+ * holds nothing. */
 eng_status wts_checkpoint_open(const char *path, wts_checkpoint *c, eng_error *err);
 
-/* As above for a sharded safetensors checkpoint, given its model.safetensors.index.json. */
+/* Opens a sharded checkpoint, given its model.safetensors.index.json: {"weight_map": {tensor: file}}, files being plain
+ * names in the index's folder. Only the tensors of the map are listed; each must be in its file. */
 eng_status wts_checkpoint_open_sharded(const char *index_path, wts_checkpoint *c, eng_error *err);
 
+/* As wts_checkpoint_open for a file that lies in memory, in which the tensors' data stay: size bytes at data are the
+ * caller's and outlive c. name is used in messages and becomes c->path. Sharded checkpoints are refused. */
+eng_status wts_checkpoint_open_memory(const char *name, const void *data, size_t size, wts_checkpoint *c,
+                                      eng_error *err);
+
+/* Frees everything that c holds; a zeroed or closed c is fine. */
 void wts_checkpoint_close(wts_checkpoint *c);
 
 /* NULL when there is none of that name. */
 const wts_tensor *wts_checkpoint_find(const wts_checkpoint *c, const char *name);
 
-/* Converts elements [first, first + count) of t (F32, F16, BF16 or F64, contiguous) to f32, with k's conversions where
- * it has them. The tensor may lie unaligned. Error: another dtype or layout (named). */
+/* Converts elements [first, first + count) of t (F32, F16, BF16 or F64, contiguous) to f32, with k's conversions.
+ * The tensor may lie unaligned. Errors, naming the tensor: another dtype or layout, a range outside the tensor. */
 eng_status wts_tensor_read_f32(const wts_tensor *t, const kern_table *k, size_t first, size_t count, float *out,
                                eng_error *err);
 
-/* Tells the system that t's whole pages of the mapping are not needed any more (they can be read again). */
+/* Tells the system that t's whole pages of the mapping are not needed any more (they can be read again). Does
+ * nothing for a checkpoint in memory. */
 void wts_tensor_drop_pages(const wts_tensor *t);
 
 /* "F32[1024, 512]" into buffer, for messages and listings. Returns buffer. */
