@@ -1,0 +1,307 @@
+#!/usr/bin/env bash
+# Builds and tests everything: release with gcc, clang, the sanitizers, without OpenMP, as an old x86 CPU sees it, and
+# aarch64 under qemu. Installs the packages that are missing (Debian, Ubuntu). A failing step does not end the run; the
+# last line is the sum over all steps: "N passed, N failed[, N skipped]". Exit status 0 when nothing failed and
+# something ran.
+#
+#   tests/run.sh           everything
+#   tests/run.sh --quick   the release build and its tests
+set -u
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+exec </dev/null
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+quick=
+case ${1-} in
+'') ;;
+--quick) quick=1 ;;
+*)
+    echo "usage: tests/run.sh [--quick]" >&2
+    exit 2
+    ;;
+esac
+
+builds=build-test
+host=$(uname -m)
+jobs=$(nproc 2>/dev/null || echo 2)
+passed=0 failed=0 skipped=0
+failures=()
+
+heading() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
+pass() { passed=$((passed + 1)) && echo "ok: $*"; }
+skip() { skipped=$((skipped + 1)) && echo "SKIPPED: $*"; }
+fail() {
+    failed=$((failed + 1))
+    failures+=("$*")
+    echo "FAILED: $*"
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- Packages -------------------------------------------------------------------------------------------------------
+
+# Prints the packages whose program, or which themselves when they hold none, are not there.
+missing_packages() {
+    local pair
+    for pair in gcc:gcc meson:meson ninja:ninja-build pkg-config:pkg-config nm:binutils "$@"; do
+        have "${pair%%:*}" || echo "${pair#*:}"
+    done
+    local libraries=(libc6-dev libcriterion-dev)
+    [ "$quick" ] || [ "$host" = aarch64 ] || libraries+=(libc6-dev-arm64-cross)
+    for pair in "${libraries[@]}"; do
+        dpkg-query -W -f '${Status}' "$pair" 2>/dev/null | grep -q 'ok installed' || echo "$pair"
+    done
+}
+
+install_packages() {
+    local wanted=(sox:sox espeak-ng:espeak-ng ffmpeg:ffmpeg opusenc:opus-tools)
+    [ "$quick" ] || wanted+=(clang:clang qemu-aarch64-static:qemu-user-static)
+    [ "$quick" ] || [ "$host" = aarch64 ] || wanted+=(aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu)
+    local missing
+    mapfile -t missing < <(missing_packages "${wanted[@]}")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "missing: ${missing[*]}"
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        have sudo || { echo "neither root nor sudo: going on without them" && return 0; }
+        as_root=(sudo -n DEBIAN_FRONTEND=noninteractive)
+    fi
+    "${as_root[@]}" apt-get -qq update
+    # All at once is fast; one by one, when one of them does not exist here, gets the others.
+    "${as_root[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null && return 0
+    local package
+    for package in "${missing[@]}"; do
+        "${as_root[@]}" apt-get -qq install -y --no-install-recommends "$package" >/dev/null ||
+            echo "could not install $package"
+    done
+}
+
+# ---- Steps ----------------------------------------------------------------------------------------------------------
+
+# build NAME [VARIABLE=VALUE...] -- MESON_OPTIONS...: configures (afresh when the options have changed) and compiles.
+build() {
+    local dir=$builds/$1 name=$1 environment=()
+    shift
+    while [ "$1" != -- ]; do environment+=("$1") && shift; done
+    shift
+    local options="${environment[*]-} $*"
+    [ "$(cat "$dir/options" 2>/dev/null)" = "$options" ] || rm -rf "$dir"
+    if [ ! -f "$dir/build.ninja" ]; then
+        mkdir -p "$builds"
+        if ! env "${environment[@]}" meson setup "$dir" "$@" >"$builds/$name.log" 2>&1; then
+            cat "$builds/$name.log"
+            rm -rf "$dir"
+            fail "$name: meson setup"
+            return 1
+        fi
+        echo "$options" >"$dir/options"
+    fi
+    if ! ninja -C "$dir" >"$builds/$name.log" 2>&1; then
+        grep -v '^\[[0-9]*/[0-9]*\] ' "$builds/$name.log" | head -n 200
+        fail "$name: build"
+        return 1
+    fi
+    pass "$name: build without warnings"
+}
+
+# Adds up a meson test log (one JSON object a line): prints "passed failed skipped", then a line for each failed test.
+# A Criterion program counts its tests, a program that ends with "N passed, N failed" its checks, any other counts one.
+count_log() {
+    awk '
+    function number_after(text, key,    at) {
+        at = index(text, key)
+        return at ? substr(text, at + length(key)) + 0 : 0
+    }
+    function field(text, key,    at) {
+        at = index(text, "\"" key "\": \"")
+        if (!at) return ""
+        text = substr(text, at + length(key) + 5)
+        return substr(text, 1, index(text, "\"") - 1)
+    }
+    {
+        p = f = s = 0
+        name = field($0, "name"); result = field($0, "result")
+        rest = $0; last = ""
+        while (match(rest, /[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?/)) {
+            last = substr(rest, RSTART, RLENGTH)
+            rest = substr(rest, RSTART + RLENGTH)
+        }
+        if (result == "SKIP") s = 1
+        else if (match($0, /Tested:.*Crashing:[^0-9]*[0-9]+/)) {
+            text = substr($0, RSTART, RLENGTH)
+            gsub(/\\u001[bB]\[[0-9;]*m/, "", text)
+            tested = number_after(text, "Tested:"); p = number_after(text, "Passing:")
+            f = number_after(text, "Failing:") + number_after(text, "Crashing:")
+            s = tested - p - f
+            if (tested == 0) f = 1
+        } else if (last != "") {
+            split(last, n, /[^0-9]+/)
+            p = n[1]; f = n[2]; s = n[3] + 0
+            if (p + f + s == 0) f = 1
+        } else if (result == "OK") p = 1
+        if (result != "OK" && result != "SKIP" && f == 0) f = 1
+        if (f) bad = bad "\n" name " (" result ")"
+        if (s) bad = bad "\nskipped: " name " (" s ")"
+        passed += p; failed += f; skipped += s
+    }
+    END { printf "%d %d %d%s\n", passed, failed, skipped, bad }' "$1"
+}
+
+# run_tests NAME [MESON_TEST_OPTIONS...]: runs the tests of the build of that name and adds up its log.
+run_tests() {
+    local name=$1 dir=$builds/$1 p f s line
+    shift
+    rm -f "$dir/meson-logs/testlog.json"
+    meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$jobs" "$@" 2>&1 | grep -v '^ninja:'
+    if [ ! -s "$dir/meson-logs/testlog.json" ]; then
+        fail "$name: no test ran"
+        return
+    fi
+    {
+        read -r p f s
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+        echo "$name: $p passed, $f failed, $s skipped"
+        while read -r line; do
+            case $line in
+            skipped:*) echo "SKIPPED $name: ${line#skipped: }" ;;
+            *) failures+=("$name: $line") ;;
+            esac
+        done
+    } < <(count_log "$dir/meson-logs/testlog.json")
+}
+
+# conformance_as LABEL COMMAND...: runs the conformance program by hand and adds up its last line.
+conformance_as() {
+    local label=$1 out=$builds/conformance.log status line p f s
+    shift
+    "$@" >"$out" 2>&1
+    status=$?
+    line=$(grep -E '^.*[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
+    read -r p f s < <(sed -E 's/.*[^0-9]?\b([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/' <<<"$line")
+    if [ -z "$line" ] || { [ $status != 0 ] && [ "$f" = 0 ]; }; then
+        tail -n 20 "$out"
+        fail "$label: exit status $status"
+        return
+    fi
+    [ "$f" = 0 ] || { grep -i fail "$out" | head -n 40 && failures+=("$label"); }
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+    echo "$label: $line"
+}
+
+# same_numbers A B: true when both files have the same text apart from numbers, and those agree within 1e-4.
+same_numbers() {
+    awk '
+    FNR == NR { want[FNR] = $0; lines = FNR; next }
+    {
+        n = split_line($0, number, text); m = split_line(want[FNR], number2, text2)
+        if (n != m) { print "line " FNR ": " n " and " m " numbers"; bad = 1; exit 1 }
+        for (i = 1; i <= n; i++) {
+            d = number[i] - number2[i]
+            if (text[i] != text2[i] || !(d <= 1e-4 && d >= -1e-4)) {
+                print "line " FNR ": " number[i] " and " number2[i]; bad = 1; exit 1
+            }
+            compared++
+        }
+    }
+    END { exit bad || !compared || FNR != lines }
+    function split_line(line, number, text,    n) {
+        n = 0
+        while (match(line, /-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?/)) {
+            n++
+            text[n] = substr(line, 1, RSTART - 1)
+            number[n] = substr(line, RSTART, RLENGTH) + 0
+            line = substr(line, RSTART + RLENGTH)
+        }
+        return n
+    }' "$1" "$2"
+}
+
+# The whole way from an audio file to scores: scalar against the best tier here, and against NEON under qemu.
+compare_infer() {
+    local model sound=$builds/speech.wav out=$builds/infer qemu=(qemu-aarch64-static -L /usr/aarch64-linux-gnu)
+    if ! have espeak-ng || ! espeak-ng -w "$sound" "The same words on every machine." >/dev/null 2>&1; then
+        skip "infer: espeak-ng is not there"
+        return
+    fi
+    for model in tests/golden/hf_sequence_classification tests/golden/odyssey; do
+        local arguments=(--model "$model" --format jsonl --logits "$sound") name=${model##*/}
+        [ -d "$model" ] || { skip "infer $name: no such model" && continue; }
+        if ! "$builds/gcc/tools/infer" --cpu scalar "${arguments[@]}" >"$out.scalar"; then
+            fail "infer $name: scalar"
+            continue
+        fi
+        if "$builds/gcc/tools/infer" "${arguments[@]}" >"$out.best" && same_numbers "$out.scalar" "$out.best"; then
+            pass "infer $name: scalar and best tier agree"
+        else
+            fail "infer $name: scalar and best tier"
+        fi
+        [ -x "$builds/aarch64/tools/infer" ] || { skip "infer $name: no aarch64 build" && continue; }
+        if "${qemu[@]}" "$builds/aarch64/tools/infer" "${arguments[@]}" >"$out.neon" &&
+            same_numbers "$out.scalar" "$out.neon"; then
+            pass "infer $name: x86 and aarch64 agree"
+        else
+            fail "infer $name: x86 and aarch64"
+        fi
+    done
+}
+
+# ---- The run --------------------------------------------------------------------------------------------------------
+
+finish() {
+    heading "Result"
+    [ ${#failures[@]} -eq 0 ] || printf 'FAILED %s\n' "${failures[@]}"
+    local line="$passed passed, $failed failed"
+    [ "$skipped" = 0 ] || line+=", $skipped skipped"
+    echo "$line"
+    [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+    exit
+}
+
+heading "Packages"
+if have apt-get && have dpkg-query; then install_packages; else echo "no apt-get: using what is there"; fi
+
+heading "Release build with gcc: all tests, once per SIMD tier"
+build gcc CC=gcc -- -Dwerror=true -Dtests=enabled && run_tests gcc
+[ -z "$quick" ] || finish
+
+heading "clang: no warnings, all tests"
+if have clang; then
+    build clang CC=clang -- -Dwerror=true -Dtests=enabled && run_tests clang
+else
+    skip "clang is not there"
+fi
+
+heading "Address and undefined-behaviour sanitizers, assertions on"
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+build sanitize CC=gcc -- -Dwerror=true -Dtests=enabled -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+    -Db_lundef=false && run_tests sanitize --timeout-multiplier 4
+
+heading "Without OpenMP: plain threads"
+build pthreads CC=gcc -- -Dwerror=true -Dtests=enabled -Dopenmp=disabled && run_tests pthreads
+
+heading "aarch64 under qemu"
+if [ "$host" = aarch64 ]; then
+    echo "this machine is one: done above"
+elif have aarch64-linux-gnu-gcc && have qemu-aarch64-static; then
+    build aarch64 -- --cross-file tests/cross/aarch64.ini -Dwerror=true -Dtests=disabled &&
+        run_tests aarch64 --timeout-multiplier 4
+else
+    skip "aarch64: cross compiler or qemu is not there"
+fi
+
+heading "x86 without AVX, with AVX2, under qemu"
+if [ "$host" = x86_64 ] && have qemu-x86_64-static; then
+    if [ -x $builds/gcc/tests/conformance ]; then
+        conformance_as "conformance as Nehalem" qemu-x86_64-static -cpu Nehalem $builds/gcc/tests/conformance
+        conformance_as "conformance as Haswell" qemu-x86_64-static -cpu Haswell $builds/gcc/tests/conformance
+    else
+        fail "old x86: the conformance program was not built"
+    fi
+else
+    skip "old x86: not an x86-64 machine, or no qemu"
+fi
+
+heading "From audio to scores on every tier"
+if [ -x $builds/gcc/tools/infer ]; then compare_infer; else skip "infer is not part of the build"; fi
+
+finish
