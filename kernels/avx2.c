@@ -1,10 +1,13 @@
-#include "kernels/kernels.h"
-
-#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
-#error "compile this file with the avx2 tier's flags"
-#endif
+#include "kernels/avx2.h"
 
 void kern_table_fill_avx2(kern_table *t)
 {
     t->tier = KERN_TIER_AVX2;
+    kern_table_fill_avx2_gemm(t);
+    kern_table_fill_avx2_pack(t);
+    kern_table_fill_avx2_math(t);
+    kern_table_fill_avx2_norm(t);
+    kern_table_fill_avx2_reduce(t);
+    kern_table_fill_avx2_attention(t);
+    kern_table_fill_avx2_convert(t);
 }

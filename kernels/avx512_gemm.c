@@ -26,8 +26,8 @@ static inline __attribute__((always_inline)) void prefetch_below(size_t m, size_
 
 /* One tile of m <= 14 rows and nv <= 2 vectors; both are constants where this is inlined. */
 static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, const __mmask16 mask[2], size_t k,
-                                                       const float *a, size_t lda, const float *b, size_t ldb,
-                                                       float *c, size_t ldc, bool accumulate)
+                                                       const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                                                       size_t ldc, bool accumulate)
 {
     __m512 sum[MR][2];
 #pragma GCC unroll 14
@@ -89,8 +89,10 @@ static void kern_gemm_f32_avx512(size_t m, size_t n, size_t k, const float *a, s
 {
     if (m == 0 || n == 0) return;
     const __mmask16 mask[2] = {kern_lanes_avx512(n), n > LANES ? kern_lanes_avx512(n - LANES) : 0};
-    if (n > LANES) tile_rows(m, 2, mask, k, a, lda, b, ldb, c, ldc, accumulate);
-    else tile_rows(m, 1, mask, k, a, lda, b, ldb, c, ldc, accumulate);
+    if (n > LANES)
+        tile_rows(m, 2, mask, k, a, lda, b, ldb, c, ldc, accumulate);
+    else
+        tile_rows(m, 1, mask, k, a, lda, b, ldb, c, ldc, accumulate);
 }
 
 void kern_table_fill_avx512_gemm(kern_table *t)

@@ -80,8 +80,8 @@ static void kern_axpy_f32_avx512(size_t n, float alpha, const float *x, float *y
 
 /* One strip of 16 columns, so that the bias is loaded once for all rows. act is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void epilogue_strip(size_t m, __mmask16 lanes, float *c, size_t ldc,
-                                                                 const float *bias, kern_act act,
-                                                                 const float *residual, size_t ldr)
+                                                                 const float *bias, kern_act act, const float *residual,
+                                                                 size_t ldr)
 {
     const __m512 shift = bias != NULL ? _mm512_maskz_loadu_ps(lanes, bias) : _mm512_setzero_ps();
     for (size_t i = 0; i < m; i++) {

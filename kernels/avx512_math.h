@@ -72,8 +72,8 @@ static inline __m512 kern_tanh_avx512(__m512 x)
  * Then Phi(x) is the tail for x < 0, so it has no cancellation there, and 1 - tail for x >= 0. */
 static inline __m512 kern_gelu_tail_avx512(__m512 t)
 {
-    const __m512 s = _mm512_fmadd_ps(_mm512_min_ps(_mm512_set1_ps(5.5f), t), _mm512_set1_ps(0x1.745d18p-2f),
-                                     _mm512_set1_ps(-1.0f));
+    const __m512 s =
+        _mm512_fmadd_ps(_mm512_min_ps(_mm512_set1_ps(5.5f), t), _mm512_set1_ps(0x1.745d18p-2f), _mm512_set1_ps(-1.0f));
     __m512 g = _mm512_set1_ps(-0x1.7eb864p-13f);
     g = _mm512_fmadd_ps(g, s, _mm512_set1_ps(0x1.bdb244p-12f));
     g = _mm512_fmadd_ps(g, s, _mm512_set1_ps(-0x1.4cd2aap-13f));

@@ -99,7 +99,8 @@ static inline void moments_strip(size_t rows, __mmask16 lanes, const float *x, s
 static void kern_channel_moments_f32_avx512(size_t rows, size_t channels, const float *x, size_t ldx,
                                             const float *weight, double *sum, double *sumsq)
 {
-    /* 8 rows at a time: 8 x 1024 floats stay in L1 while the strips pass, and strips do not run far down the columns. */
+    /* 8 rows at a time: 8 x 1024 floats stay in L1 while the strips pass, and strips do not run far down the columns.
+     */
     for (size_t i = 0; i < rows; i += 8) {
         const size_t count = rows - i < 8 ? rows - i : 8;
         for (size_t c = 0; c < channels; c += LANES)
@@ -108,15 +109,15 @@ static void kern_channel_moments_f32_avx512(size_t rows, size_t channels, const 
     }
 }
 
-static void kern_channel_affine_f32_avx512(size_t rows, size_t channels, const float *x, size_t ldx,
-                                           const float *scale, const float *shift, float *y, size_t ldy)
+static void kern_channel_affine_f32_avx512(size_t rows, size_t channels, const float *x, size_t ldx, const float *scale,
+                                           const float *shift, float *y, size_t ldy)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t c = 0; c < channels; c += LANES) {
             const __mmask16 lanes = kern_lanes_avx512(channels - c);
-            const __m512 v = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(lanes, x + i * ldx + c),
-                                             _mm512_maskz_loadu_ps(lanes, scale + c),
-                                             _mm512_maskz_loadu_ps(lanes, shift + c));
+            const __m512 v =
+                _mm512_fmadd_ps(_mm512_maskz_loadu_ps(lanes, x + i * ldx + c), _mm512_maskz_loadu_ps(lanes, scale + c),
+                                _mm512_maskz_loadu_ps(lanes, shift + c));
             _mm512_mask_storeu_ps(y + i * ldy + c, lanes, v);
         }
 }

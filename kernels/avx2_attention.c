@@ -1,0 +1,142 @@
+/* Attention, AVX2: softmax, the online softmax with WavLM's gated relative position bias, and the gate itself.
+ * Contracts: kernels.h. */
+#include "kernels/avx2_math.h"
+
+#include <math.h>
+
+enum { LANES = 8 };
+
+/* The running top of a row: lanes of maxima, and whether a NaN was seen (max alone would drop it). */
+typedef struct row_top {
+    __m256 lanes, nan;
+} row_top;
+
+/* Takes in the first min(n, 8) lanes of v. */
+static inline row_top top_of(row_top t, __m256 v, size_t n)
+{
+    if (n < LANES) v = _mm256_blendv_ps(t.lanes, v, _mm256_castsi256_ps(kern_lanes_avx2(n)));
+    t.lanes = _mm256_max_ps(t.lanes, v);
+    t.nan = _mm256_or_ps(t.nan, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return t;
+}
+
+static inline float top_value(row_top t, float before)
+{
+    const float top = kern_max_lanes_avx2(t.lanes);
+    return _mm256_movemask_ps(t.nan) || isnan(before) ? NAN : top > before ? top : before;
+}
+
+/* y = exp(x - top); returns the sum, from two accumulators that take vectors in turn. */
+static inline float exp_row(size_t n, const float *x, float top, float *y)
+{
+    const __m256 shift = _mm256_set1_ps(top);
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    size_t j = 0;
+    for (; j + 2 * LANES <= n; j += 2 * LANES) {
+        const __m256 e0 = kern_exp_avx2(_mm256_sub_ps(_mm256_loadu_ps(x + j), shift));
+        const __m256 e1 = kern_exp_avx2(_mm256_sub_ps(_mm256_loadu_ps(x + j + LANES), shift));
+        _mm256_storeu_ps(y + j, e0);
+        _mm256_storeu_ps(y + j + LANES, e1);
+        s0 = _mm256_add_ps(s0, e0);
+        s1 = _mm256_add_ps(s1, e1);
+    }
+    for (; j < n; j += LANES) {
+        const size_t lanes = n - j;
+        const __m256 e = kern_exp_avx2(_mm256_sub_ps(kern_load_avx2(x + j, lanes), shift));
+        kern_store_avx2(y + j, lanes, e);
+        s0 = _mm256_add_ps(s0, _mm256_and_ps(e, _mm256_castsi256_ps(kern_lanes_avx2(lanes))));
+    }
+    return kern_add_lanes_avx2(_mm256_add_ps(s0, s1));
+}
+
+static void kern_softmax_f32_avx2(size_t n, const float *x, float *y)
+{
+    row_top t = {_mm256_set1_ps(-INFINITY), _mm256_setzero_ps()};
+    for (size_t j = 0; j < n; j += LANES) {
+        const size_t lanes = n - j;
+        t = top_of(t, kern_load_avx2(x + j, lanes), lanes);
+    }
+    const __m256 sum = _mm256_set1_ps(exp_row(n, x, top_value(t, -INFINITY), y));
+    for (size_t j = 0; j < n; j += LANES) {
+        const size_t lanes = n - j;
+        kern_store_avx2(y + j, lanes, _mm256_div_ps(kern_load_avx2(y + j, lanes), sum));
+    }
+}
+
+static inline float exp_one(float x)
+{
+    return _mm256_cvtss_f32(kern_exp_avx2(_mm256_set1_ps(x)));
+}
+
+/* s = s * scale + gate * bias for one row; returns its top. bias is NULL or points at key 0 of this row. */
+static inline row_top score_row(size_t keys, float *s, float scale, float gate, const float *bias)
+{
+    const __m256 by = _mm256_set1_ps(scale), g = _mm256_set1_ps(gate);
+    row_top t = {_mm256_set1_ps(-INFINITY), _mm256_setzero_ps()};
+    for (size_t j = 0; j < keys; j += LANES) {
+        const size_t lanes = keys - j;
+        __m256 v = _mm256_mul_ps(kern_load_avx2(s + j, lanes), by);
+        if (bias != NULL) v = _mm256_fmadd_ps(g, kern_load_avx2(bias + j, lanes), v);
+        kern_store_avx2(s + j, lanes, v);
+        t = top_of(t, v, lanes);
+    }
+    return t;
+}
+
+static void kern_attention_softmax_f32_avx2(size_t rows, size_t keys, float *s, size_t lds, float scale,
+                                            const float *gate, const float *bias, float *running_max,
+                                            float *running_sum, float *rescale)
+{
+    for (size_t r = 0; r < rows; r++) {
+        if (keys == 0) {
+            rescale[r] = 1.0f;
+            continue;
+        }
+        float *row = s + r * lds;
+        const float before = running_max[r];
+        const row_top t = score_row(keys, row, scale, bias != NULL ? gate[r] : 0.0f, bias != NULL ? bias - r : NULL);
+        const float top = top_value(t, before);
+        const float sum = exp_row(keys, row, top, row);
+        rescale[r] = before == -INFINITY ? 0.0f : exp_one(before - top);
+        running_sum[r] = running_sum[r] * rescale[r] + sum;
+        running_max[r] = top;
+    }
+}
+
+/* dot[0], dot[1] = x . w[0], x . w[1] */
+static inline void gate_dots(size_t dim, const float *x, const float *w, float *dot0, float *dot1)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    for (size_t p = 0; p < dim; p += LANES) {
+        const size_t lanes = dim - p;
+        const __m256 v = kern_load_avx2(x + p, lanes);
+        s0 = _mm256_fmadd_ps(v, kern_load_avx2(w + p, lanes), s0);
+        s1 = _mm256_fmadd_ps(v, kern_load_avx2(w + dim + p, lanes), s1);
+    }
+    *dot0 = kern_add_lanes_avx2(s0);
+    *dot1 = kern_add_lanes_avx2(s1);
+}
+
+static void kern_relative_gate_f32_avx2(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
+                                        const float *w, const float *b, const float *constant, float *gate, size_t ldg)
+{
+    const __m256 one = _mm256_set1_ps(1.0f), two = _mm256_set1_ps(2.0f);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t h = 0; h < heads; h += LANES) { /* the sums of up to 8 heads, then their sigmoids at once */
+            const size_t count = heads - h < LANES ? heads - h : LANES;
+            float a[LANES] = {0}, g[LANES] = {0}, out[LANES];
+            for (size_t q = 0; q < count; q++) gate_dots(dim, x + i * ldx + (h + q) * dim, w, &a[q], &g[q]);
+            const __m256 av = kern_sigmoid_avx2(_mm256_add_ps(_mm256_loadu_ps(a), _mm256_set1_ps(b[0])));
+            const __m256 gv = kern_sigmoid_avx2(_mm256_add_ps(_mm256_loadu_ps(g), _mm256_set1_ps(b[1])));
+            const __m256 c = kern_load_avx2(constant + h, count);
+            _mm256_storeu_ps(out, _mm256_fmadd_ps(av, _mm256_fmsub_ps(gv, c, one), two));
+            for (size_t q = 0; q < count; q++) gate[(h + q) * ldg + i] = out[q];
+        }
+}
+
+void kern_table_fill_avx2_attention(kern_table *t)
+{
+    t->softmax_f32 = kern_softmax_f32_avx2;
+    t->attention_softmax_f32 = kern_attention_softmax_f32_avx2;
+    t->relative_gate_f32 = kern_relative_gate_f32_avx2;
+}

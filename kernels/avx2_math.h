@@ -1,0 +1,123 @@
+/* Functions of 8 floats, AVX2. The polynomials are fits of our own: weighted least squares on Chebyshev nodes,
+ * reweighted towards the minimax error (Lawson), in double, coefficients then rounded to float. kernels/avx512_math.h
+ * evaluates the same formulas on 16 floats. */
+#ifndef KERNELS_AVX2_MATH_H
+#define KERNELS_AVX2_MATH_H
+
+#include "kernels/avx2.h"
+
+/* x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer. ln 2 is split so that n * LN2_HIGH is exact for |n| < 2^9. */
+#define KERN_LOG2_E 0x1.715476p+0f
+#define KERN_LN2_HIGH 0x1.62e4p-1f
+#define KERN_LN2_LOW 0x1.7f7d1cp-20f
+
+static inline __m256 kern_round_avx2(__m256 x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* v * 2^n for integers |n| < 250, in two steps, so that 2^n need not be a normal float; rounds once, at the end. */
+static inline __m256 kern_scale_avx2(__m256 v, __m256 n)
+{
+    const __m256i whole = _mm256_cvtps_epi32(n), first = _mm256_srai_epi32(whole, 1);
+    const __m256i second = _mm256_sub_epi32(whole, first), bias = _mm256_set1_epi32(127);
+    const __m256 power1 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(first, bias), 23));
+    const __m256 power2 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(second, bias), 23));
+    return _mm256_mul_ps(_mm256_mul_ps(v, power1), power2);
+}
+
+/* r^2 q(r), where exp(r) = 1 + r + r^2 q(r), for |r| <= 0.35; q of degree 4 fitted to the relative error of exp (3.1e-9
+ * before rounding the coefficients). */
+static inline __m256 kern_exp_tail_avx2(__m256 r)
+{
+    __m256 q = _mm256_set1_ps(0x1.6a2256p-10f);
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(0x1.123b02p-7f));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(0x1.5558f8p-5f));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(0x1.555490p-3f));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(0x1.fffffcp-2f));
+    return _mm256_mul_ps(_mm256_mul_ps(r, r), q);
+}
+
+/* exp(x): 2 ulp at most; gradual underflow to 0, overflow to infinity, NaN stays NaN. */
+static inline __m256 kern_exp_avx2(__m256 x)
+{
+    /* Beyond these bounds the result is 0 or infinity; min and max return their second operand, x, when it is NaN. */
+    x = _mm256_min_ps(_mm256_set1_ps(89.0f), _mm256_max_ps(_mm256_set1_ps(-105.0f), x));
+    const __m256 n = kern_round_avx2(_mm256_mul_ps(x, _mm256_set1_ps(KERN_LOG2_E)));
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_HIGH), x);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
+    const __m256 p = _mm256_add_ps(_mm256_add_ps(kern_exp_tail_avx2(r), r), _mm256_set1_ps(1.0f));
+    return kern_scale_avx2(p, n);
+}
+
+/* 1 / (1 + exp(-x)), from e = exp(-|x|) so that neither side overflows: 1 / (1 + e) or e / (1 + e). */
+static inline __m256 kern_sigmoid_avx2(__m256 x)
+{
+    const __m256 e = kern_exp_avx2(_mm256_or_ps(x, _mm256_set1_ps(-0.0f)));
+    const __m256 one = _mm256_set1_ps(1.0f);
+    return _mm256_div_ps(_mm256_blendv_ps(one, e, x), _mm256_add_ps(one, e)); /* chosen by x's sign */
+}
+
+/* tanh |x| = e / (e + 2) with e = exp(2 |x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1), which loses no digits near 0. */
+static inline __m256 kern_tanh_avx2(__m256 x)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256 t = _mm256_andnot_ps(sign, x);
+    /* tanh(10) rounds to 1. */
+    const __m256 y = _mm256_min_ps(_mm256_set1_ps(20.0f), _mm256_add_ps(t, t));
+    const __m256 n = kern_round_avx2(_mm256_mul_ps(y, _mm256_set1_ps(KERN_LOG2_E)));
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_HIGH), y);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
+    const __m256 m = _mm256_add_ps(r, kern_exp_tail_avx2(r));
+    const __m256 power = kern_scale_avx2(_mm256_set1_ps(1.0f), n);
+    const __m256 e = _mm256_fmadd_ps(power, m, _mm256_sub_ps(power, _mm256_set1_ps(1.0f)));
+    const __m256 y1 = _mm256_div_ps(e, _mm256_add_ps(e, _mm256_set1_ps(2.0f)));
+    return _mm256_or_ps(y1, _mm256_and_ps(sign, x));
+}
+
+/* gelu(x) = x Phi(x), Phi the normal distribution function. The tail Phi(-t) = exp(-t^2/2) g(t) with t = |x| and
+ * g(t) = exp(t^2/2) erfc(t / sqrt 2) / 2, which is smooth: a polynomial of degree 15 in s = 2 t / 5.5 - 1 on [0, 5.5]
+ * (relative error 1.8e-8, 1e-7 with coefficients in float). Beyond 5.5 g stays constant, where Phi(-t) < 2e-8.
+ * Then Phi(x) is the tail for x < 0, so it has no cancellation there, and 1 - tail for x >= 0. */
+static inline __m256 kern_gelu_tail_avx2(__m256 t)
+{
+    const __m256 s =
+        _mm256_fmadd_ps(_mm256_min_ps(_mm256_set1_ps(5.5f), t), _mm256_set1_ps(0x1.745d18p-2f), _mm256_set1_ps(-1.0f));
+    __m256 g = _mm256_set1_ps(-0x1.7eb864p-13f);
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.bdb244p-12f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.4cd2aap-13f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.e2299ap-14f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.472d6ep-10f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.4f68eap-9f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.ef2b86p-9f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.a2aad4p-8f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.6be27cp-7f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.294282p-6f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.d0fb8ap-6f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.5dfd9cp-5f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.f7bbb6p-5f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.587162p-4f));
+    g = _mm256_fmadd_ps(g, s, _mm256_set1_ps(-0x1.bc5b46p-4f));
+    return _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.0bb968p-3f));
+}
+
+static inline __m256 kern_gelu_avx2(__m256 x)
+{
+    /* At t = 15 exp(-t^2/2) is 0 in float, so that the limit at -infinity is -0 and not infinity times a denormal. */
+    const __m256 t = _mm256_min_ps(_mm256_set1_ps(15.0f), _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
+    const __m256 square = _mm256_mul_ps(t, t);
+    const __m256 lost = _mm256_fmsub_ps(t, t, square); /* what rounding took from t^2: up to 8 ulp of the result */
+    const __m256 half = _mm256_set1_ps(-0.5f);
+    const __m256 h = _mm256_mul_ps(half, square);
+    const __m256 n = kern_round_avx2(_mm256_mul_ps(h, _mm256_set1_ps(KERN_LOG2_E)));
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_HIGH), h);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
+    r = _mm256_fmadd_ps(half, lost, r);
+    const __m256 p = _mm256_add_ps(_mm256_add_ps(kern_exp_tail_avx2(r), r), _mm256_set1_ps(1.0f));
+    const __m256 tail = kern_scale_avx2(_mm256_mul_ps(p, kern_gelu_tail_avx2(t)), n);
+
+    const __m256 phi = _mm256_blendv_ps(_mm256_sub_ps(_mm256_set1_ps(1.0f), tail), tail, x); /* by x's sign */
+    return _mm256_mul_ps(_mm256_max_ps(_mm256_set1_ps(-15.0f), x), phi);
+}
+
+#endif
