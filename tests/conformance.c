@@ -1,0 +1,224 @@
+/* conformance: compares the kernels of every tier with the scalar tier, the specification.
+ *
+ * One line a kernel and tier: cases, and the worst error as a share of the bound. The last line counts: a kernel in a
+ * tier is one. --self-test breaks kernels on purpose and requires that each breakage is noticed.
+ * Exit code: 0 all passed, 1 a failure, 2 usage, 77 the tier asked for is absent (meson counts it as skipped). */
+#include "tests/conformance.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KERNEL(member) #member, offsetof(kern_table, member), conf_##member
+
+static const conf_test tests[] = {
+    {KERNEL(gemm_f32), "exact"},
+    {KERNEL(gemm_pack_f32), "exact"},
+    {KERNEL(epilogue_f32), "exact, but for the activation's bound"},
+    {KERNEL(layer_norm_f32), "rounding of mean and variance over n"},
+    {KERNEL(channel_moments_f32), "exact"},
+    {KERNEL(channel_affine_f32), "exact"},
+    {KERNEL(exp_f32), "2 ulp"},
+    {KERNEL(tanh_f32), "4 ulp"},
+    {KERNEL(sigmoid_f32), "4 ulp"},
+    {KERNEL(gelu_f32), "2^-21 relative above -2, 2^-23 |x| below"},
+    {KERNEL(relu_f32), "exact"},
+    {KERNEL(add_f32), "exact"},
+    {KERNEL(mul_f32), "exact"},
+    {KERNEL(axpy_f32), "exact"},
+    {KERNEL(scale_rows_f32), "exact"},
+    {KERNEL(sum_f32), "(n/4 + 8) 2^-24 sum|x|"},
+    {KERNEL(max_f32), "exact, but for a zero's sign"},
+    {KERNEL(dot_f32), "(n/4 + 8) 2^-24 sum|xy|"},
+    {KERNEL(softmax_f32), "2 ulp of exp, rounding of x - max and of the sum over n"},
+    {KERNEL(attention_softmax_f32), "2 ulp of exp, rounding of the scores and of the sum over keys"},
+    {KERNEL(relative_gate_f32), "rounding of the dot over dim, 4 ulp of sigmoid"},
+    {KERNEL(f16_to_f32), "exact"},
+    {KERNEL(f32_to_f16), "exact"},
+    {KERNEL(bf16_to_f32), "exact"},
+    {KERNEL(f32_to_bf16), "exact"},
+};
+enum { TESTS = sizeof tests / sizeof *tests };
+
+/* A kernel that touches what it must not lands here, and fails alone. */
+static sigjmp_buf after_fault;
+
+static void on_fault(int signal_number)
+{
+    siglongjmp(after_fault, signal_number);
+}
+
+static bool catch_faults(void)
+{
+    struct sigaction action = {.sa_handler = on_fault};
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGSEGV, &action, NULL) == 0 && sigaction(SIGBUS, &action, NULL) == 0 &&
+           sigaction(SIGILL, &action, NULL) == 0;
+}
+
+/* Runs one test on a fresh state; the memory stays the caller's. */
+static bool run_test(conf_run *r, const conf_test *test, const kern_table *ref, const kern_table *sut, uint64_t seed)
+{
+    *r = (conf_run){.ref = ref, .sut = sut, .rng = seed, .memory = r->memory};
+    const int fault = sigsetjmp(after_fault, 1);
+    if (fault == 0)
+        test->run(r);
+    else
+        conf_fail(r, "%s", fault == SIGILL ? "illegal instruction" : "touched memory outside its operands");
+    if (!r->failed && (r->cases == 0 || r->compared == 0)) conf_fail(r, "nothing compared");
+    return !r->failed;
+}
+
+/* Every kernel of the table must have a test. Returns the number of those without. */
+static size_t count_untested(void)
+{
+    size_t untested = 0;
+    for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof(kern_table); at += sizeof(conf_kernel)) {
+        size_t i = 0;
+        while (i < TESTS && tests[i].slot != at) i++;
+        untested += i == TESTS;
+    }
+    if (untested > 0) printf("FAIL: %zu kernels of the table have no test\n", untested);
+    return untested;
+}
+
+typedef struct counts {
+    size_t passed, failed;
+} counts;
+
+static void run_tier(conf_run *r, kern_tier tier, const kern_cpu *cpu, const char *kernel, uint64_t seed, counts *total)
+{
+    kern_table ref, sut;
+    if (!kern_table_fill(&ref, KERN_TIER_SCALAR, 0) || !kern_table_fill(&sut, tier, cpu->caps)) {
+        printf("FAIL %s: the table is incomplete\n", kern_tier_name(tier));
+        total->failed++;
+        return;
+    }
+    for (size_t i = 0; i < TESTS; i++) {
+        if (kernel != NULL && strcmp(kernel, tests[i].name) != 0) continue;
+        const bool passed = run_test(r, &tests[i], &ref, &sut, seed);
+        if (passed)
+            printf("ok   %-6s %-22s %7zu cases, worst error %.2f of the bound (%s)\n", kern_tier_name(tier),
+                   tests[i].name, r->cases, r->worst, tests[i].bound);
+        else
+            printf("FAIL %-6s %-22s %s\n", kern_tier_name(tier), tests[i].name, r->message);
+        total->passed += passed;
+        total->failed += !passed;
+        fflush(stdout);
+    }
+}
+
+static const conf_test *find_test(const char *name)
+{
+    for (size_t i = 0; i < TESTS; i++)
+        if (strcmp(tests[i].name, name) == 0) return &tests[i];
+    return NULL;
+}
+
+/* Each breakage, whose test must pass without it, and that no kernel goes without one. */
+static void run_self_test(conf_run *r, uint64_t seed, counts *total)
+{
+    size_t count;
+    const conf_breakage *breakages = conf_breakages(&count);
+    bool covered[TESTS] = {false};
+    for (size_t i = 0; i < count; i++) {
+        kern_table ref, sut;
+        const conf_test *test = find_test(breakages[i].kernel);
+        if (!kern_table_fill(&ref, KERN_TIER_SCALAR, 0) || test == NULL) {
+            printf("FAIL %s: no such kernel\n", breakages[i].kernel);
+            total->failed++;
+            continue;
+        }
+        sut = ref;
+        memcpy((char *)&sut + test->slot, &breakages[i].broken, sizeof breakages[i].broken);
+        covered[test - tests] = true;
+        const bool noticed = run_test(r, test, &ref, &ref, seed) && !run_test(r, test, &ref, &sut, seed);
+        printf("%s %s that %s: %s\n", noticed ? "ok  " : "FAIL", breakages[i].kernel, breakages[i].what,
+               noticed ? r->message : "not noticed");
+        total->passed += noticed;
+        total->failed += !noticed;
+    }
+    for (size_t i = 0; i < TESTS; i++)
+        if (!covered[i]) {
+            printf("FAIL %s: no breakage in the self-test\n", tests[i].name);
+            total->failed++;
+        }
+}
+
+/* Why the tier cannot run here, or NULL. */
+static const char *absent(kern_tier tier, const kern_cpu *cpu)
+{
+    kern_table t;
+    if (!(cpu->tiers & 1u << tier)) return "this CPU does not run it";
+    return kern_table_fill(&t, tier, 0) ? NULL : "this build does not contain it";
+}
+
+typedef struct options {
+    const char *tier, *kernel;
+    uint64_t seed;
+    bool self_test;
+} options;
+
+static bool parse(int argc, char **argv, options *o)
+{
+    *o = (options){.seed = 1};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        char *end = NULL;
+        if (strcmp(argv[i], "--self-test") == 0) {
+            o->self_test = true;
+            continue;
+        }
+        if (value == NULL) return false;
+        if (strcmp(argv[i], "--tier") == 0)
+            o->tier = value;
+        else if (strcmp(argv[i], "--kernel") == 0)
+            o->kernel = value;
+        else if (strcmp(argv[i], "--seed") == 0) {
+            errno = 0;
+            o->seed = strtoull(value, &end, 0);
+            if (end == value || *end != '\0' || errno != 0) return false;
+        } else
+            return false;
+        i++;
+    }
+    return o->kernel == NULL || find_test(o->kernel) != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    options o;
+    kern_tier only = KERN_TIER_SCALAR;
+    if (!parse(argc, argv, &o) || (o.tier != NULL && !kern_tier_find(o.tier, &only))) {
+        fprintf(stderr, "usage: conformance [--tier scalar|neon|avx2|avx512] [--kernel NAME] [--seed N] [--self-test]\n");
+        return 2;
+    }
+    const kern_cpu cpu = kern_cpu_probe();
+    if (o.tier != NULL && absent(only, &cpu) != NULL) {
+        printf("skipped: tier %s: %s\n", o.tier, absent(only, &cpu));
+        return 77;
+    }
+    static conf_run r;
+    if (!conf_memory_open(&r) || !catch_faults()) {
+        fprintf(stderr, "conformance: cannot map memory or catch signals\n");
+        return 1;
+    }
+    printf("seed %llu\n", (unsigned long long)o.seed);
+    counts total = {.failed = count_untested()};
+    if (o.self_test)
+        run_self_test(&r, o.seed, &total);
+    else
+        for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
+            const kern_tier tier = (kern_tier)i;
+            if (o.tier != NULL && tier != only) continue;
+            if (absent(tier, &cpu) != NULL)
+                printf("skipped: tier %s: %s\n", kern_tier_name(tier), absent(tier, &cpu));
+            else
+                run_tier(&r, tier, &cpu, o.kernel, o.seed, &total);
+        }
+    printf("%zu passed, %zu failed\n", total.passed, total.failed);
+    return total.failed == 0 && total.passed > 0 ? 0 : 1;
+}

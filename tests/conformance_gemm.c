@@ -1,0 +1,129 @@
+/* Conformance of GEMM: micro-kernel, panel packing, epilogue. */
+#include "tests/conformance.h"
+
+#include <math.h>
+#include <string.h>
+
+/* One call of the micro-kernel on rows of a that may overlap; the columns of b beyond n stay sentinel. */
+static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate, size_t lda, conf_values values)
+{
+    const size_t mark = conf_mark(r), nr = r->sut->gemm_blocks_f32.nr;
+    const size_t ldb = nr + (conf_below(r, 2) == 0 ? 0 : 5), ldc = n + conf_below(r, 2) * 7;
+    conf_case(r, "m %zu n %zu k %zu lda %zu ldb %zu ldc %zu accumulate %d", m, n, k, lda, ldb, ldc, accumulate);
+
+    const size_t span = m == 0 || k == 0 ? 0 : (m - 1) * lda + k;
+    const float *a = lda < k ? conf_f32_filled(r, 1, span, span, values) : conf_f32_filled(r, m, k, lda, values);
+    float *b = conf_f32(r, k, nr, ldb);
+    for (size_t p = 0; p < k; p++)
+        for (size_t j = 0; j < n; j++) b[p * ldb + j] = conf_value(r, values);
+    float *want = accumulate ? conf_f32_filled(r, m, n, ldc, values) : conf_f32(r, m, n, ldc);
+    float *got = accumulate ? conf_f32_copy(r, m, n, ldc, want, ldc) : conf_f32(r, m, n, ldc);
+
+    r->ref->gemm_f32(m, n, k, a, lda, b, ldb, want, ldc, accumulate);
+    r->sut->gemm_f32(m, n, k, a, lda, b, ldb, got, ldc, accumulate);
+    conf_expect_bits(r, "c", m, n, got, ldc, want, ldc);
+    conf_release(r, mark);
+}
+
+void conf_gemm_f32(conf_run *r)
+{
+    static const size_t depths[] = {0, 1, 2, 3, 4, 7, 10, 64, 257};
+    const size_t mr = r->sut->gemm_blocks_f32.mr, nr = r->sut->gemm_blocks_f32.nr;
+    for (size_t m = 0; m <= mr; m++)
+        for (size_t n = 0; n <= nr; n++)
+            for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+                for (int accumulate = 0; accumulate < 2 && !r->failed; accumulate++) {
+                    const size_t k = depths[d], strides[4] = {k, k + 3, k / 3, 1};
+                    const size_t lda = strides[conf_below(r, 4)];
+                    const conf_values values = conf_below(r, 2) == 0 ? CONF_NORMAL
+                                                                     : (conf_values)conf_below(r, CONF_VALUES_COUNT);
+                    gemm_case(r, m, n, k, accumulate, lda == 0 ? 1 : lda, values);
+                }
+}
+
+/* The panel's width is the tier's own, so the expected panel is written out here instead of asked from scalar. */
+static void pack_case(conf_run *r, size_t n, size_t k, size_t ldw)
+{
+    const size_t mark = conf_mark(r), nr = r->sut->gemm_blocks_f32.nr;
+    conf_case(r, "n %zu k %zu ldw %zu", n, k, ldw);
+    const float *w = conf_f32_filled(r, n, k, ldw, CONF_SPECIAL);
+    float *want = conf_f32(r, 1, k * nr, k * nr), *got = conf_f32(r, 1, k * nr, k * nr);
+    for (size_t p = 0; p < k; p++)
+        for (size_t j = 0; j < nr; j++) want[p * nr + j] = j < n ? w[j * ldw + p] : 0.0f;
+    r->sut->gemm_pack_f32(n, k, w, ldw, got);
+    conf_expect_bits(r, "panel", k, nr, got, nr, want, nr);
+    conf_release(r, mark);
+}
+
+void conf_gemm_pack_f32(conf_run *r)
+{
+    for (size_t n = 0; n <= r->sut->gemm_blocks_f32.nr; n++)
+        for (size_t k = 0; k < 70 && !r->failed; k++) {
+            pack_case(r, n, k, k);
+            pack_case(r, n, k == 69 ? 513 : k, k == 69 ? 520 : k + 1 + conf_below(r, 4));
+        }
+}
+
+static double activation_share(kern_act act, float x, float got, float want)
+{
+    switch (act) {
+    case KERN_ACT_GELU: return conf_share_gelu(x, got, want);
+    case KERN_ACT_TANH: return conf_share_tanh(x, got, want);
+    case KERN_ACT_NONE:
+    case KERN_ACT_RELU: break;
+    }
+    return got == want ? 0.0 : INFINITY;
+}
+
+/* Bias and residual are single float additions, so without a transcendental activation the bits must agree, and with
+ * one and no residual its own bound holds. With a residual, the activation's error moves the sum, which rounds once
+ * more. */
+static void epilogue_verdict(conf_run *r, size_t i, size_t j, kern_act act, float before, float bias,
+                             const float *residual, float got, float want)
+{
+    const float x = before + bias;
+    if (residual == NULL || act == KERN_ACT_NONE || act == KERN_ACT_RELU) {
+        conf_expect_share(r, "c", i, j, got, want, activation_share(act, x, got, want));
+        return;
+    }
+    float y;
+    if (act == KERN_ACT_GELU)
+        r->ref->gelu_f32(1, &x, &y);
+    else
+        r->ref->tanh_f32(1, &x, &y);
+    const double own = act == KERN_ACT_GELU && x <= -2.0f ? 0x1p-23 * fabs((double)x) : 0x1p-21 * fabs((double)y);
+    conf_expect_bound(r, "c", i, j, got, want, own + 2.0 * CONF_EPS * fabs((double)want) + 0x1p-148);
+}
+
+static void epilogue_case(conf_run *r, size_t m, size_t n, kern_act act, bool with_bias, bool with_residual)
+{
+    const size_t mark = conf_mark(r), ldc = n + conf_below(r, 2) * 3, ldr = n + conf_below(r, 2) * 5;
+    const conf_values values = conf_below(r, 4) == 0 ? CONF_SPECIAL : CONF_NORMAL;
+    conf_case(r, "m %zu n %zu ldc %zu act %d bias %d residual %d", m, n, ldc, (int)act, with_bias, with_residual);
+    const float *before = conf_f32_filled(r, m, n, ldc, values);
+    const float *bias = with_bias ? conf_f32_filled(r, 1, n, n, CONF_NORMAL) : NULL;
+    const float *residual = with_residual ? conf_f32_filled(r, m, n, ldr, CONF_NORMAL) : NULL;
+    float *want = conf_f32_copy(r, m, n, ldc, before, ldc), *got = conf_f32_copy(r, m, n, ldc, before, ldc);
+    r->ref->epilogue_f32(m, n, want, ldc, bias, act, residual, ldr);
+    r->sut->epilogue_f32(m, n, got, ldc, bias, act, residual, ldr);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++)
+            epilogue_verdict(r, i, j, act, before[i * ldc + j], with_bias ? bias[j] : 0.0f,
+                             with_residual ? residual + i * ldr + j : NULL, got[i * ldc + j], want[i * ldc + j]);
+    if (m > 0) { /* a row by itself */
+        const size_t i = conf_below(r, m);
+        float *alone = conf_f32_copy(r, 1, n, n, before + i * ldc, n);
+        r->sut->epilogue_f32(1, n, alone, n, bias, act, with_residual ? residual + i * ldr : NULL, ldr);
+        conf_expect_bits(r, "row alone", 1, n, got + i * ldc, ldc, alone, n);
+    }
+    conf_release(r, mark);
+}
+
+void conf_epilogue_f32(conf_run *r)
+{
+    static const kern_act acts[] = {KERN_ACT_NONE, KERN_ACT_GELU, KERN_ACT_RELU, KERN_ACT_TANH};
+    for (size_t n = 0; n < 70; n++)
+        for (size_t m = 0; m < 4; m++)
+            for (size_t variant = 0; variant < 16 && !r->failed; variant++)
+                epilogue_case(r, m, n == 69 ? 515 : n, acts[variant / 4], variant & 1, variant & 2);
+}
