@@ -1,0 +1,207 @@
+/* CNN feature encoder (modeling_wavlm.WavLMFeatureEncoder): strided convolutions over channels-last data, each a GEMM on
+ * overlapping rows, with layer norm over channels and the activation; or, in Base, group norm over time on the first.
+ *
+ * Depth first: a task takes a stretch of output frames, works out which rows of every layer it needs, and runs all layers
+ * on them in its own scratch, so that memory does not grow with the recording. Neighbouring stretches compute a few rows
+ * twice (for the released models 15 in 2048 of the first layer). */
+#include <math.h>
+#include <string.h>
+
+#include "model/forward.h"
+
+enum { TILE_BYTES = 4 << 20, MAX_TILE_FRAMES = 64, STATS_FRAMES = 1024 };
+
+typedef struct encoder_stretch {
+    size_t utterance, first, frames; /* output frames, within the utterance */
+} encoder_stretch;
+
+typedef struct encoder_run {
+    const mdl_model *m;
+    eng_context *ctx;
+    eng_batch batch;
+    const float *const *waves;
+    const size_t *samples;
+    const encoder_stretch *stretches;
+    eng_tensor out;
+    float *group;  /* group norm of the first layer: [n, 2, channels], scale and shift; else NULL */
+    double *sums;  /* its moments: [stretches, 2, channels] */
+    bool *failed;
+} encoder_run;
+
+/* Rows [first, first + count) of a layer's output. */
+typedef struct row_range {
+    size_t first, count;
+} row_range;
+
+static row_range needed_rows(const mdl_config *c, size_t layer, row_range out)
+{
+    return (row_range){out.first * c->conv_stride[layer], (out.count - 1) * c->conv_stride[layer] + c->conv_kernel[layer]};
+}
+
+/* One layer on rows that lie in `in`, whose first row is the first that is needed. Norm and activation follow at once. */
+static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, size_t utterance, const float *in,
+                      size_t rows, float *out, size_t ldo)
+{
+    const mdl_config *c = &r->m->config;
+    const mdl_conv *conv = &r->m->conv[layer];
+    const kern_table *k = &r->ctx->k;
+    size_t channels = layer ? c->conv_dim[layer - 1] : 1, dim = c->conv_dim[layer];
+    bool norm = conv->norm.gamma != NULL;
+    eng_epilogue e = {conv->linear.bias, norm ? KERN_ACT_NONE : c->conv_act, NULL, 0};
+    if (!eng_gemm_serial(k, scratch, rows, in, c->conv_stride[layer] * channels, &conv->linear.w, out, ldo, &e))
+        return false;
+    if (!norm) return true;
+    if (c->group_norm) {
+        const float *scale = r->group + utterance * 2 * dim;
+        k->channel_affine_f32(rows, dim, out, ldo, scale, scale + dim, out, ldo);
+    } else {
+        k->layer_norm_f32(rows, dim, out, ldo, conv->norm.gamma, conv->norm.beta, 1e-5f, out, ldo, NULL, NULL);
+    }
+    for (size_t i = 0; i < rows; i++) {
+        if (c->conv_act == KERN_ACT_GELU) k->gelu_f32(dim, out + i * ldo, out + i * ldo);
+        else if (c->conv_act == KERN_ACT_RELU) k->relu_f32(dim, out + i * ldo, out + i * ldo);
+    }
+    return true;
+}
+
+static void encoder_task(void *arg, size_t task, size_t worker)
+{
+    encoder_run *r = arg;
+    const mdl_config *c = &r->m->config;
+    const encoder_stretch s = r->stretches[task];
+    eng_arena *scratch = eng_pool_scratch(r->ctx->pool, worker);
+    eng_arena_mark mark = eng_arena_save(scratch);
+    row_range need[MDL_MAX_CONVS + 1]; /* need[i]: rows of layer i's input */
+    need[c->convs] = (row_range){s.first, s.frames};
+    for (size_t i = c->convs; i-- > 0;) need[i] = needed_rows(c, i, need[i + 1]);
+
+    const float *in = r->waves[s.utterance] + need[0].first;
+    for (size_t i = 0; i < c->convs; i++) {
+        size_t rows = need[i + 1].count, ldo = c->conv_dim[i];
+        float *out;
+        if (i + 1 == c->convs) {
+            out = eng_row(r->out, r->batch.offset[s.utterance] + s.first);
+            ldo = r->out.stride;
+        } else {
+            out = eng_arena_alloc(scratch, rows * ldo, sizeof *out);
+        }
+        if (!out || !run_layer(r, scratch, i, s.utterance, in, rows, out, ldo)) {
+            r->failed[worker] = true;
+            break;
+        }
+        in = out;
+    }
+    eng_arena_rewind(scratch, mark);
+}
+
+/* Moments of the first layer's output over a stretch of its own frames. */
+static void stats_task(void *arg, size_t task, size_t worker)
+{
+    encoder_run *r = arg;
+    const mdl_config *c = &r->m->config;
+    const encoder_stretch s = r->stretches[task];
+    size_t dim = c->conv_dim[0];
+    double *sum = r->sums + task * 2 * dim;
+    eng_arena *scratch = eng_pool_scratch(r->ctx->pool, worker);
+    eng_arena_mark mark = eng_arena_save(scratch);
+    float *rows = eng_arena_alloc(scratch, s.frames * dim, sizeof *rows);
+    eng_epilogue e = {r->m->conv[0].linear.bias, KERN_ACT_NONE, NULL, 0};
+    memset(sum, 0, 2 * dim * sizeof *sum);
+    if (!rows || !eng_gemm_serial(&r->ctx->k, scratch, s.frames, r->waves[s.utterance] + s.first * c->conv_stride[0],
+                                  c->conv_stride[0], &r->m->conv[0].linear.w, rows, dim, &e))
+        r->failed[worker] = true;
+    else
+        r->ctx->k.channel_moments_f32(s.frames, dim, rows, dim, NULL, sum, sum + dim);
+    eng_arena_rewind(scratch, mark);
+}
+
+static size_t first_layer_frames(const mdl_config *c, size_t samples)
+{
+    return (samples - c->conv_kernel[0]) / c->conv_stride[0] + 1;
+}
+
+/* Cuts every utterance's frames (of the first layer, or of the last) in stretches of at most `length`. */
+static size_t cut(const encoder_run *r, bool first_layer, size_t length, encoder_stretch *out)
+{
+    size_t n = 0;
+    for (size_t u = 0; u < r->batch.n; u++) {
+        size_t frames = first_layer ? first_layer_frames(&r->m->config, r->samples[u]) : eng_batch_frames(r->batch, u);
+        for (size_t f = 0; f < frames; f += length, n++)
+            if (out) out[n] = (encoder_stretch){u, f, frames - f < length ? frames - f : length};
+    }
+    return n;
+}
+
+static void run_stretches(encoder_run *r, bool first_layer, size_t length, eng_task_fn fn)
+{
+    eng_context *ctx = r->ctx;
+    size_t n = cut(r, first_layer, length, NULL), threads = eng_pool_threads(ctx->pool);
+    encoder_stretch *stretches = eng_arena_alloc(ctx->arena, n, sizeof *stretches);
+    r->failed = eng_arena_alloc(ctx->arena, threads, sizeof *r->failed);
+    if (first_layer) r->sums = eng_arena_alloc(ctx->arena, n * 2 * r->m->config.conv_dim[0], sizeof *r->sums);
+    if (!stretches || !r->failed || (first_layer && !r->sums)) {
+        eng_out_of_memory(ctx, "the feature encoder", n * sizeof *stretches);
+        return;
+    }
+    memset(r->failed, 0, threads * sizeof *r->failed);
+    cut(r, first_layer, length, stretches);
+    r->stretches = stretches;
+    eng_pool_run(ctx->pool, n, fn, r);
+    for (size_t i = 0; i < threads; i++)
+        if (r->failed[i]) eng_out_of_memory(ctx, "the feature encoder", TILE_BYTES);
+}
+
+/* torch.nn.GroupNorm(channels, channels): per utterance and channel over time; folded to y = x * scale + shift. */
+static void group_norm_statistics(encoder_run *r)
+{
+    const mdl_config *c = &r->m->config;
+    const mdl_norm *norm = &r->m->conv[0].norm;
+    size_t dim = c->conv_dim[0];
+    r->group = eng_arena_alloc(r->ctx->arena, r->batch.n * 2 * dim, sizeof *r->group);
+    if (!r->group) {
+        eng_out_of_memory(r->ctx, "group norm", r->batch.n * 2 * dim * sizeof *r->group);
+        return;
+    }
+    run_stretches(r, true, STATS_FRAMES, stats_task);
+    if (!eng_good(r->ctx)) return;
+    size_t task = 0;
+    for (size_t u = 0; u < r->batch.n; u++) {
+        size_t frames = first_layer_frames(c, r->samples[u]), parts = (frames + STATS_FRAMES - 1) / STATS_FRAMES;
+        float *scale = r->group + u * 2 * dim;
+        for (size_t j = 0; j < dim; j++) {
+            double sum = 0, squares = 0;
+            for (size_t p = 0; p < parts; p++) {
+                sum += r->sums[(task + p) * 2 * dim + j];
+                squares += r->sums[(task + p) * 2 * dim + dim + j];
+            }
+            double mean = sum / (double)frames, var = squares / (double)frames - mean * mean;
+            double s = norm->gamma[j] / sqrt((var > 0 ? var : 0) + 1e-5);
+            scale[j] = (float)s;
+            scale[dim + j] = (float)(norm->beta[j] - mean * s);
+        }
+        task += parts;
+    }
+}
+
+/* Output frames of a task: the first layer's rows for them fill about TILE_BYTES. */
+static size_t tile_frames(const mdl_config *c)
+{
+    size_t frames = MAX_TILE_FRAMES;
+    for (; frames > 1; frames /= 2) {
+        row_range rows = {0, frames};
+        for (size_t i = c->convs; i-- > 1;) rows = needed_rows(c, i, rows);
+        if (rows.count * c->conv_dim[0] * sizeof(float) <= TILE_BYTES) break;
+    }
+    return frames;
+}
+
+void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, const float *const *waves,
+                         const size_t *samples, eng_tensor out)
+{
+    if (!eng_good(ctx)) return;
+    eng_arena_mark mark = eng_arena_save(ctx->arena);
+    encoder_run run = {.m = m, .ctx = ctx, .batch = batch, .waves = waves, .samples = samples, .out = out};
+    if (m->config.group_norm) group_norm_statistics(&run);
+    if (eng_good(ctx)) run_stretches(&run, false, tile_frames(&m->config), encoder_task);
+    eng_arena_rewind(ctx->arena, mark);
+}

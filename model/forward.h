@@ -1,0 +1,65 @@
+/* The forward pass, from waveforms at 16 kHz to logits. */
+#ifndef MODEL_FORWARD_H
+#define MODEL_FORWARD_H
+
+#include "engine/context.h"
+#include "model/model.h"
+
+typedef struct mdl_input {
+    const float *samples; /* mono, 16 kHz, finite */
+    size_t count;         /* at least mdl_config_min_samples */
+    int gender;           /* row of the gender embedding; read only by a model with gender conditioning */
+    const float *text;    /* [text_size]; read only by a model with text conditioning */
+} mdl_input;
+
+/* Intermediate results, as Hugging Face names them, for the whole packed batch. */
+typedef enum mdl_stage {
+    MDL_STAGE_CONV,      /* the feature encoder's output [frames, channels] */
+    MDL_STAGE_PROJECTED, /* after the feature projection [frames, hidden] */
+    MDL_STAGE_HIDDEN     /* hidden_states[index], index 0..layers [frames, hidden] */
+} mdl_stage;
+
+/* Called on the calling thread as each result is there; the tensor is valid during the call only. */
+typedef struct mdl_observer {
+    void (*fn)(void *arg, mdl_stage stage, size_t index, eng_batch batch, eng_tensor x);
+    void *arg;
+} mdl_observer;
+
+/* Runs n utterances as one packed batch. logits: [n, labels] (MDL_HEAD_NONE: may be NULL). observer may be NULL. Each
+ * utterance's results have the same bits in any batch and on any number of threads. Memory comes from ctx->arena, which
+ * is rewound before returning. Error: out of memory; an input that is too short; a missing gender or text. */
+eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs, float *logits,
+                       const mdl_observer *observer, eng_error *err);
+
+/* ---- The stages, in the order of the data. Tensors come from ctx->arena; ctx->error is sticky. ---- */
+
+/* y = the waveform normalised by the model's rule (config.h, mdl_input_rule). */
+void mdl_normalise_input(const mdl_config *c, const float *x, size_t count, float *y);
+
+/* CNN feature encoder, tile by tile over time: waves[u] has samples[u] samples; out is
+ * [frames, last conv_dim]. */
+void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, const float *const *waves,
+                         const size_t *samples, eng_tensor out);
+
+/* The bias table of all layers, [heads, 2 * reach - 1] (engine/attention.h). Bucket of d = key - query
+ * (modeling_wavlm._relative_positions_bucket): half of the buckets for d > 0; within a half, exact below a quarter of the
+ * buckets, then logarithmic up to max_distance. */
+eng_relative_bias mdl_relative_bias(const mdl_model *m, eng_context *ctx, size_t reach);
+
+/* Bucket of distance key - query, in [0, buckets). */
+size_t mdl_relative_bucket(size_t buckets, size_t max_distance, ptrdiff_t distance);
+
+/* One transformer layer: y = layer(x), y of x's shape and not overlapping it. */
+void mdl_encoder_layer(const mdl_model *m, eng_context *ctx, eng_batch batch, const mdl_layer *layer,
+                       eng_relative_bias bias, eng_tensor x, eng_tensor y);
+
+/* Pooling over time: [frames, hidden] to [n, pooled] (config.h, mdl_pooling). */
+eng_tensor mdl_pool(const mdl_model *m, eng_context *ctx, eng_batch batch, eng_tensor x);
+
+/* Gender, then text conditioning of the pooled vectors, in place. */
+void mdl_condition(const mdl_model *m, eng_context *ctx, const mdl_input *inputs, eng_tensor pooled);
+
+/* Pooled vectors to logits [n, labels]. */
+eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, eng_tensor pooled);
+
+#endif

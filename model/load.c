@@ -1,0 +1,313 @@
+/* From a path to a model: which tensors there must be, of which shape. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/load_positional.h"
+#include "model/loader.h"
+#include "model/model.h"
+#include "weights/folder.h"
+
+enum { NAME_SIZE = 256 };
+
+typedef struct full_name {
+    char text[NAME_SIZE];
+} full_name;
+
+static full_name name_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static full_name name_of(const char *format, ...)
+{
+    full_name n;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(n.text, sizeof n.text, format, args);
+    va_end(args);
+    return n;
+}
+
+static mdl_linear load_linear(mdl_loader *l, const char *name, size_t out, size_t in)
+{
+    mdl_linear linear = {0};
+    mdl_loader_linear(l, 1, &name, out, in, &linear.w, &linear.bias);
+    return linear;
+}
+
+static mdl_norm load_norm(mdl_loader *l, const char *name, size_t n)
+{
+    mdl_norm norm;
+    norm.gamma = mdl_loader_vector(l, name_of("%s.weight", name).text, n);
+    norm.beta = mdl_loader_vector(l, name_of("%s.bias", name).text, n);
+    return norm;
+}
+
+static void load_feature_encoder(mdl_loader *l, mdl_model *m)
+{
+    const mdl_config *c = &m->config;
+    size_t in = 1;
+    for (size_t i = 0; i < c->convs; i++) {
+        const char *base = "wavlm.feature_extractor.conv_layers";
+        mdl_conv *conv = &m->conv[i];
+        mdl_loader_conv(l, name_of("%s.%zu.conv.weight", base, i).text, c->conv_dim[i], in, c->conv_kernel[i],
+                        &conv->linear.w);
+        if (c->conv_bias)
+            conv->linear.bias = mdl_loader_vector(l, name_of("%s.%zu.conv.bias", base, i).text, c->conv_dim[i]);
+        if (!c->group_norm || i == 0)
+            conv->norm = load_norm(l, name_of("%s.%zu.layer_norm", base, i).text, c->conv_dim[i]);
+        in = c->conv_dim[i];
+    }
+    m->feature_norm = load_norm(l, "wavlm.feature_projection.layer_norm", in);
+    m->feature_projection = load_linear(l, "wavlm.feature_projection.projection", c->hidden, in);
+}
+
+/* gru_rel_pos_linear [8, dim]: its outputs are summed in two groups of four before the sigmoid, which is the same as two
+ * rows with the sums of the weights. */
+static void load_gate(mdl_loader *l, mdl_model *m, const char *base, mdl_layer *layer)
+{
+    size_t heads = m->config.heads, dim = m->config.hidden / heads;
+    const float *w = mdl_loader_read(l, name_of("%s.gru_rel_pos_linear.weight", base).text, 2, (size_t[]){8, dim});
+    const float *b = mdl_loader_vector(l, name_of("%s.gru_rel_pos_linear.bias", base).text, 8);
+    layer->gate_constant =
+        mdl_loader_read(l, name_of("%s.gru_rel_pos_const", base).text, 4, (size_t[]){1, heads, 1, 1});
+    float *sums = eng_arena_alloc(l->memory, 2 * dim + 2, sizeof *sums);
+    if (!sums) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %s", base);
+    if (l->status) return;
+    for (size_t g = 0; g < 2; g++) {
+        for (size_t j = 0; j < dim; j++) {
+            const float *column = w + 4 * g * dim + j;
+            sums[g * dim + j] = (float)((double)column[0] + column[dim] + column[2 * dim] + column[3 * dim]);
+        }
+        const float *four = b + 4 * g;
+        sums[2 * dim + g] = (float)((double)four[0] + four[1] + four[2] + four[3]);
+    }
+    layer->gate_w = sums;
+    layer->gate_b = sums + 2 * dim;
+}
+
+static void load_layer(mdl_loader *l, mdl_model *m, size_t index)
+{
+    const mdl_config *c = &m->config;
+    mdl_layer *layer = &m->layer[index];
+    full_name base = name_of("wavlm.encoder.layers.%zu", index), attention = name_of("%s.attention", base.text);
+    full_name q = name_of("%s.q_proj", attention.text), k = name_of("%s.k_proj", attention.text),
+              v = name_of("%s.v_proj", attention.text);
+    mdl_loader_linear(l, 3, (const char *[]){q.text, k.text, v.text}, c->hidden, c->hidden, &layer->qkv.w,
+                      &layer->qkv.bias);
+    layer->out = load_linear(l, name_of("%s.out_proj", attention.text).text, c->hidden, c->hidden);
+    layer->up = load_linear(l, name_of("%s.feed_forward.intermediate_dense", base.text).text, c->intermediate, c->hidden);
+    layer->down = load_linear(l, name_of("%s.feed_forward.output_dense", base.text).text, c->hidden, c->intermediate);
+    layer->attention_norm = load_norm(l, name_of("%s.layer_norm", base.text).text, c->hidden);
+    layer->final_norm = load_norm(l, name_of("%s.final_layer_norm", base.text).text, c->hidden);
+    load_gate(l, m, attention.text, layer);
+}
+
+static void load_backbone(mdl_loader *l, mdl_model *m)
+{
+    const mdl_config *c = &m->config;
+    load_feature_encoder(l, m);
+    mdl_load_positional(l, m);
+    m->encoder_norm = load_norm(l, "wavlm.encoder.layer_norm", c->hidden);
+    m->bias_embedding = mdl_loader_read(l, "wavlm.encoder.layers.0.attention.rel_attn_embed.weight", 2,
+                                        (size_t[]){c->buckets, c->heads});
+    m->layer = eng_arena_alloc(&m->memory, c->layers, sizeof *m->layer);
+    if (!m->layer) {
+        mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu layers", c->layers);
+        return;
+    }
+    memset(m->layer, 0, c->layers * sizeof *m->layer);
+    for (size_t i = 0; i < c->layers && !l->status; i++) load_layer(l, m, i);
+    mdl_loader_ignore(l, "wavlm.masked_spec_embed"); /* only training masks */
+}
+
+/* Labels from the classifier's shape when the configuration does not name them; the classifier's input size. */
+static void settle_labels(mdl_loader *l, mdl_model *m, const char *classifier, size_t *in)
+{
+    mdl_config *c = &m->config;
+    size_t shape[2];
+    if (!mdl_loader_shape(l, classifier, 2, shape)) return;
+    *in = shape[1];
+    if (c->labels) return;
+    if (shape[0] == 0 || shape[0] > MDL_MAX_LABELS) {
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s has %zu rows; expected 1 to %d labels", classifier, shape[0],
+                        MDL_MAX_LABELS);
+        return;
+    }
+    c->label = eng_alloc_zero(shape[0], sizeof *c->label);
+    if (c->label) c->labels = shape[0];
+    for (size_t i = 0; i < c->labels; i++)
+        if (!(c->label[i] = eng_strdup(name_of("LABEL_%zu", i).text))) c->labels = i;
+    if (c->labels != shape[0]) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for labels");
+}
+
+static bool new_hidden(mdl_loader *l, mdl_head_weights *h, size_t n)
+{
+    h->hidden = eng_arena_alloc(l->memory, n, sizeof *h->hidden);
+    h->hidden_norm = eng_arena_alloc(l->memory, n, sizeof *h->hidden_norm);
+    if (!h->hidden || !h->hidden_norm) {
+        h->hidden = NULL;
+        mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the head");
+        return false;
+    }
+    memset(h->hidden, 0, n * sizeof *h->hidden);
+    memset(h->hidden_norm, 0, n * sizeof *h->hidden_norm);
+    return true;
+}
+
+static void load_odyssey_head(mdl_loader *l, mdl_model *m)
+{
+    mdl_config *c = &m->config;
+    mdl_head_weights *h = &m->head;
+    size_t in = mdl_config_pooled(c), ignored;
+    h->pool = load_linear(l, "pool_model.sap_linear", c->hidden, c->hidden);
+    h->pool_vector = mdl_loader_read(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
+    settle_labels(l, m, "ser_model.out.0.weight", &ignored);
+    if (!new_hidden(l, h, c->head_layers)) return;
+    for (size_t i = 0; i < c->head_layers && !l->status; i++) {
+        full_name linear = name_of("ser_model.fc.%zu.0", i), norm = name_of("ser_model.fc.%zu.1", i);
+        size_t shape[2];
+        if (!mdl_loader_shape(l, name_of("%s.weight", linear.text).text, 2, shape)) return;
+        h->hidden[i] = load_linear(l, linear.text, shape[0], in);
+        h->hidden_norm[i] = load_norm(l, norm.text, shape[0]);
+        in = c->projection = shape[0];
+    }
+    h->classifier = load_linear(l, "ser_model.out.0", c->labels, in);
+}
+
+static void load_emotion_head(mdl_loader *l, mdl_model *m)
+{
+    mdl_config *c = &m->config;
+    mdl_head_weights *h = &m->head;
+    size_t pooled = mdl_config_pooled(c), ignored;
+    h->mix = mdl_loader_vector(l, "layer_weights", c->layers + 1);
+    if (c->pooling == MDL_POOL_ATTENTION) {
+        h->pool = load_linear(l, "pool.linear", c->hidden, c->hidden);
+        h->pool_vector = mdl_loader_vector(l, "pool.v", c->hidden);
+    } else if (c->pooling == MDL_POOL_ATTENTIVE_STD) {
+        h->pool = load_linear(l, "pool.sap_linear", c->hidden, c->hidden);
+        h->pool_vector = mdl_loader_read(l, "pool.attention", 2, (size_t[]){c->hidden, 1});
+    }
+    if (c->gender != MDL_COND_NONE)
+        h->gender = mdl_loader_read(l, "gender.weight", 2, (size_t[]){c->genders, pooled});
+    if (c->text != MDL_COND_NONE) h->text = load_linear(l, "text", pooled, c->text_size);
+    settle_labels(l, m, "classifier.weight", &ignored);
+    if (!new_hidden(l, h, 1)) return;
+    h->hidden[0] = load_linear(l, "projection", c->projection, pooled);
+    h->classifier = load_linear(l, "classifier", c->labels, c->projection);
+}
+
+static void load_sequence_classification_head(mdl_loader *l, mdl_model *m)
+{
+    mdl_config *c = &m->config;
+    mdl_head_weights *h = &m->head;
+    size_t ignored;
+    if (c->weighted_sum) h->mix = mdl_loader_vector(l, "layer_weights", c->layers + 1);
+    settle_labels(l, m, "classifier.weight", &ignored);
+    if (!new_hidden(l, h, 1)) return;
+    h->hidden[0] = load_linear(l, "projector", c->projection, c->hidden);
+    h->classifier = load_linear(l, "classifier", c->labels, c->projection);
+}
+
+static void load_head(mdl_loader *l, mdl_model *m)
+{
+    switch (m->config.head) {
+    case MDL_HEAD_NONE: break;
+    case MDL_HEAD_SEQUENCE_CLASSIFICATION: load_sequence_classification_head(l, m); break;
+    case MDL_HEAD_ODYSSEY: load_odyssey_head(l, m); break;
+    case MDL_HEAD_EMOTION: load_emotion_head(l, m); break;
+    }
+}
+
+/* Reads config.json and preprocessor_config.json, or Microsoft's cfg, into m->config. */
+static eng_status load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, eng_error *err)
+{
+    wts_doc *config = NULL, *preprocessor = NULL;
+    const char *name = folder->config;
+    eng_status status = ENG_OK;
+    if (folder->config) status = wts_json_read(folder->config, &config, err);
+    if (!status && folder->preprocessor) status = wts_json_read(folder->preprocessor, &preprocessor, err);
+    const wts_value *root = config ? wts_doc_root(config) : NULL;
+    if (!status) {
+        m->layout = wts_layout_detect(file, root);
+        if (m->layout == WTS_LAYOUT_MICROSOFT) {
+            root = wts_value_get(file->extra, "cfg");
+            name = file->path;
+        }
+        const char *hint = wts_layout_hint(file);
+        if (m->layout == WTS_LAYOUT_UNKNOWN)
+            status = eng_fail(err, ENG_E_UNSUPPORTED,
+                              "%s: not a checkpoint that this program knows%s%s; expected WavLM from Hugging Face or "
+                              "Microsoft, WavLMForSequenceClassification, an Odyssey baseline or WavLMForSpeechEmotion",
+                              file->path, hint ? ": it looks like " : "", hint ? hint : "");
+        else if (!root)
+            status = eng_fail(err, ENG_E_MISSING, "%s: no config.json beside it (a %s checkpoint needs one)", file->path,
+                              wts_layout_name(m->layout));
+    }
+    if (!status)
+        status = mdl_config_read(m->layout, root, preprocessor ? wts_doc_root(preprocessor) : NULL, name, &m->config,
+                                 err);
+    wts_doc_free(config);
+    wts_doc_free(preprocessor);
+    return status;
+}
+
+static eng_status load_weights(mdl_model *m, const wts_checkpoint *file, const kern_table *k, eng_pool *pool,
+                               eng_error *err)
+{
+    mdl_loader l;
+    eng_status status = mdl_loader_init(&l, file, m->layout, k, pool, &m->memory, err);
+    if (!status) {
+        load_backbone(&l, m);
+        if (!l.status) load_head(&l, m);
+        status = mdl_loader_finish(&l);
+    }
+    mdl_loader_fini(&l);
+    return status;
+}
+
+eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+{
+    *out = NULL;
+    wts_folder folder;
+    eng_status status = wts_folder_resolve(path, &folder, err);
+    if (status) return status;
+    wts_checkpoint file;
+    status = wts_folder_open(&folder, &file, err);
+    if (!status) {
+        mdl_model *m = eng_alloc_zero(1, sizeof *m);
+        if (m) eng_arena_init(&m->memory);
+        if (!m || !(m->path = eng_strdup(path))) status = eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+        if (!status) status = load_config(m, &folder, &file, err);
+        if (!status) status = load_weights(m, &file, k, pool, err);
+        if (status) mdl_model_free(m);
+        else *out = m;
+        wts_checkpoint_close(&file);
+    }
+    wts_folder_fini(&folder);
+    return status;
+}
+
+void mdl_model_free(mdl_model *m)
+{
+    if (!m) return;
+    for (size_t i = 0; i < MDL_MAX_CONVS; i++) eng_packed_free(&m->conv[i].linear.w);
+    eng_packed_free(&m->feature_projection.w);
+    for (size_t g = 0; m->pos_conv && g < m->config.pos_groups; g++) eng_packed_free(&m->pos_conv[g]);
+    for (size_t i = 0; m->layer && i < m->config.layers; i++) {
+        mdl_layer *layer = &m->layer[i];
+        eng_packed_free(&layer->qkv.w);
+        eng_packed_free(&layer->out.w);
+        eng_packed_free(&layer->up.w);
+        eng_packed_free(&layer->down.w);
+    }
+    mdl_head_weights *h = &m->head;
+    size_t hidden = m->config.head == MDL_HEAD_ODYSSEY ? m->config.head_layers : 1;
+    for (size_t i = 0; h->hidden && i < hidden; i++) eng_packed_free(&h->hidden[i].w);
+    eng_packed_free(&h->pool.w);
+    eng_packed_free(&h->text.w);
+    eng_packed_free(&h->classifier.w);
+    eng_arena_fini(&m->memory);
+    mdl_config_fini(&m->config);
+    eng_free(m->path);
+    eng_free(m);
+}

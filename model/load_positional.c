@@ -1,0 +1,64 @@
+#include "model/load_positional.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct group_source {
+    const float *v;     /* [hidden, width, kernel] */
+    const float *scale; /* [kernel] */
+    size_t first, width, kernel;
+} group_source;
+
+static bool group_row(void *arg, size_t row, float *out, eng_arena *scratch)
+{
+    (void)scratch;
+    const group_source *s = arg;
+    const float *v = s->v + (s->first + row) * s->width * s->kernel;
+    for (size_t tap = 0; tap < s->kernel; tap++)
+        for (size_t c = 0; c < s->width; c++) out[tap * s->width + c] = v[c * s->kernel + tap] * s->scale[tap];
+    return true;
+}
+
+/* scale[t] = g[t] / ||v[:, :, t]||, the norm in double. */
+static void tap_scales(const float *v, size_t rows, size_t kernel, const float *g, float *scale, double *squares)
+{
+    memset(squares, 0, kernel * sizeof *squares);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t t = 0; t < kernel; t++) squares[t] += (double)v[i * kernel + t] * v[i * kernel + t];
+    for (size_t t = 0; t < kernel; t++) scale[t] = (float)(g[t] / sqrt(squares[t]));
+}
+
+void mdl_load_positional(mdl_loader *l, mdl_model *m)
+{
+    const mdl_config *c = &m->config;
+    const char *plain = "wavlm.encoder.pos_conv_embed.conv.weight";
+    size_t width = c->hidden / c->pos_groups, shape[3] = {c->hidden, width, c->pos_kernel};
+    m->pos_bias = mdl_loader_vector(l, "wavlm.encoder.pos_conv_embed.conv.bias", c->hidden);
+    m->pos_conv = eng_arena_alloc(&m->memory, c->pos_groups, sizeof *m->pos_conv);
+    if (!m->pos_conv) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
+    if (l->status) return;
+    memset(m->pos_conv, 0, c->pos_groups * sizeof *m->pos_conv);
+
+    /* v is large and only needed here: it goes to an arena of its own */
+    eng_arena temporary, *model_memory = l->memory;
+    eng_arena_init(&temporary);
+    l->memory = &temporary;
+    bool fused = mdl_loader_has(l, plain);
+    const float *v = mdl_loader_read(l, fused ? plain : "wavlm.encoder.pos_conv_embed.conv.weight_v", 3, shape);
+    float *scale = eng_arena_alloc(&temporary, c->pos_kernel, sizeof *scale);
+    double *squares = eng_arena_alloc(&temporary, c->pos_kernel, sizeof *squares);
+    if (!scale || !squares) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
+    if (fused) {
+        for (size_t t = 0; scale && t < c->pos_kernel; t++) scale[t] = 1;
+    } else {
+        const float *g = mdl_loader_read(l, "wavlm.encoder.pos_conv_embed.conv.weight_g", 3,
+                                         (size_t[]){1, 1, c->pos_kernel});
+        if (!l->status) tap_scales(v, c->hidden * width, c->pos_kernel, g, scale, squares);
+    }
+    for (size_t g = 0; g < c->pos_groups && !l->status; g++) {
+        group_source s = {v, scale, g * width, width, c->pos_kernel};
+        mdl_loader_pack(l, width, c->pos_kernel * width, group_row, &s, &m->pos_conv[g]);
+    }
+    l->memory = model_memory;
+    eng_arena_fini(&temporary);
+}

@@ -1,0 +1,283 @@
+#include "model/loader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_SIZE = 512 };
+
+void mdl_loader_fail(mdl_loader *l, eng_status status, const char *format, ...)
+{
+    if (l->status) return;
+    char message[768];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    l->status = eng_fail(l->err, status, "%s: %s", l->file->path, message);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const mdl_named *)a)->name, ((const mdl_named *)b)->name);
+}
+
+eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
+                           eng_pool *pool, eng_arena *memory, eng_error *err)
+{
+    *l = (mdl_loader){.file = file, .layout = layout, .k = k, .pool = pool, .memory = memory, .err = err};
+    eng_arena_init(&l->names);
+    l->count = file->count;
+    l->named = eng_arena_alloc(&l->names, l->count, sizeof *l->named);
+    if (!l->named) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu names", l->count);
+    for (size_t i = 0; i < l->count && !l->status; i++) {
+        char name[NAME_SIZE];
+        const wts_tensor *t = &file->tensors[i];
+        if (!wts_canonical_name(layout, t->name, name, sizeof name)) {
+            mdl_loader_fail(l, ENG_E_FORMAT, "tensor name is too long: %.200s...", t->name);
+            break;
+        }
+        size_t size = strlen(name) + 1;
+        char *copy = eng_arena_alloc(&l->names, size, 1);
+        if (!copy) {
+            mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu names", l->count);
+            break;
+        }
+        memcpy(copy, name, size);
+        l->named[i] = (mdl_named){copy, t, false};
+    }
+    if (l->status) return l->status;
+    qsort(l->named, l->count, sizeof *l->named, by_name);
+    for (size_t i = 1; i < l->count; i++)
+        if (strcmp(l->named[i - 1].name, l->named[i].name) == 0)
+            mdl_loader_fail(l, ENG_E_FORMAT, "tensors %s and %s are the same parameter", l->named[i - 1].tensor->name,
+                            l->named[i].tensor->name);
+    return l->status;
+}
+
+void mdl_loader_fini(mdl_loader *l)
+{
+    eng_arena_fini(&l->names);
+}
+
+static mdl_named *find(const mdl_loader *l, const char *name)
+{
+    mdl_named key = {.name = name};
+    return l->count ? bsearch(&key, l->named, l->count, sizeof key, by_name) : NULL;
+}
+
+bool mdl_loader_has(const mdl_loader *l, const char *name)
+{
+    return find(l, name) != NULL;
+}
+
+static mdl_named *find_required(mdl_loader *l, const char *name)
+{
+    if (l->status) return NULL;
+    mdl_named *n = find(l, name);
+    if (!n)
+        mdl_loader_fail(l, ENG_E_MISSING, "no tensor %s (a %s checkpoint with %zu tensors)", name,
+                        wts_layout_name(l->layout), l->count);
+    return n;
+}
+
+/* "[2, 3]" */
+static const char *shape_text(size_t ndim, const size_t *shape, char *buffer, size_t size)
+{
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (size_t i = 0; i < ndim && used + 1 < size; i++)
+        used += (size_t)snprintf(buffer + used, size - used, "%s%zu", i ? ", " : "", shape[i]);
+    return buffer;
+}
+
+const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+{
+    mdl_named *n = find_required(l, name);
+    if (!n) return NULL;
+    const wts_tensor *t = n->tensor;
+    bool same = t->ndim == ndim;
+    for (size_t i = 0; same && i < ndim; i++) same = t->shape[i] == shape[i];
+    char found[128], expected[128];
+    if (!same) {
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s; expected [%s]", t->name,
+                        wts_tensor_describe(t, found, sizeof found),
+                        shape_text(ndim, shape, expected, sizeof expected));
+        return NULL;
+    }
+    bool readable = t->dtype == WTS_F32 || t->dtype == WTS_F16 || t->dtype == WTS_BF16 || t->dtype == WTS_F64;
+    if (!readable || !t->contiguous || !t->data) {
+        mdl_loader_fail(l, ENG_E_UNSUPPORTED, "tensor %s is %s%s; expected contiguous F32, F16, BF16 or F64", t->name,
+                        wts_tensor_describe(t, found, sizeof found), t->contiguous ? "" : " with other strides");
+        return NULL;
+    }
+    n->used = true;
+    return t;
+}
+
+bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shape)
+{
+    mdl_named *n = find_required(l, name);
+    if (!n) return false;
+    if (n->tensor->ndim != ndim) {
+        char found[128];
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s; expected %zu dimensions", n->tensor->name,
+                        wts_tensor_describe(n->tensor, found, sizeof found), ndim);
+        return false;
+    }
+    memcpy(shape, n->tensor->shape, ndim * sizeof *shape);
+    return true;
+}
+
+float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+{
+    const wts_tensor *t = mdl_loader_take(l, name, ndim, shape);
+    if (!t) return NULL;
+    float *out = eng_arena_alloc(l->memory, t->count, sizeof *out);
+    if (!out) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for tensor %s", t->name);
+    else if (wts_tensor_read_f32(t, l->k, 0, t->count, out, l->err)) l->status = l->err->status;
+    else wts_tensor_drop_pages(t);
+    return l->status ? NULL : out;
+}
+
+float *mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
+{
+    return mdl_loader_read(l, name, 1, &n);
+}
+
+typedef struct pack_run {
+    mdl_loader *l;
+    size_t n, k, rows; /* rows of a task, a multiple of nr */
+    mdl_row_source source;
+    void *arg;
+    eng_packed *out;
+    bool *failed;
+} pack_run;
+
+static void pack_task(void *arg, size_t task, size_t worker)
+{
+    pack_run *r = arg;
+    eng_arena *scratch = eng_pool_scratch(r->l->pool, worker);
+    eng_arena_mark mark = eng_arena_save(scratch);
+    size_t first = task * r->rows, left = r->n - first, rows = left < r->rows ? left : r->rows;
+    float *w = eng_arena_alloc(scratch, rows * r->k, sizeof *w);
+    if (!w) {
+        r->failed[worker] = true;
+        return;
+    }
+    for (size_t i = 0; i < rows; i++)
+        if (!r->source(r->arg, first + i, w + i * r->k, scratch)) r->failed[worker] = true;
+    eng_packed_fill(r->l->k, r->out, first, rows, w, r->k);
+    eng_arena_rewind(scratch, mark);
+}
+
+void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_packed *out)
+{
+    if (l->status) return;
+    if (eng_packed_new(l->k, n, k, out, l->err)) {
+        l->status = l->err->status;
+        return;
+    }
+    size_t threads = eng_pool_threads(l->pool), rows = out->nr;
+    bool *failed = eng_alloc_zero(threads, sizeof *failed);
+    if (!failed) {
+        mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
+        return;
+    }
+    pack_run run = {l, n, k, rows, source, arg, out, failed};
+    eng_pool_run(l->pool, (n + rows - 1) / rows, pack_task, &run);
+    for (size_t i = 0; i < threads; i++)
+        if (failed[i]) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
+    eng_free(failed);
+}
+
+typedef struct stacked_source {
+    mdl_loader *l;
+    const wts_tensor *parts[3];
+    size_t rows, k;
+} stacked_source;
+
+static bool stacked_row(void *arg, size_t row, float *out, eng_arena *scratch)
+{
+    (void)scratch;
+    stacked_source *s = arg;
+    /* cannot fail: mdl_loader_take checked dtype and layout */
+    wts_tensor_read_f32(s->parts[row / s->rows], s->l->k, row % s->rows * s->k, s->k, out, NULL);
+    return true;
+}
+
+void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_packed *out,
+                       const float **biases)
+{
+    stacked_source s = {.l = l, .rows = rows, .k = k};
+    ENG_CHECK(parts >= 1 && parts <= 3, "%zu stacked parts", parts);
+    char name[NAME_SIZE];
+    float *bias = biases ? eng_arena_alloc(l->memory, parts * rows, sizeof *bias) : NULL;
+    if (biases && !bias) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for biases");
+    for (size_t i = 0; i < parts && !l->status; i++) {
+        snprintf(name, sizeof name, "%s.weight", names[i]);
+        s.parts[i] = mdl_loader_take(l, name, 2, (size_t[]){rows, k});
+        if (!biases) continue;
+        snprintf(name, sizeof name, "%s.bias", names[i]);
+        const wts_tensor *t = mdl_loader_take(l, name, 1, &rows);
+        if (t && wts_tensor_read_f32(t, l->k, 0, rows, bias + i * rows, l->err)) l->status = l->err->status;
+    }
+    mdl_loader_pack(l, parts * rows, k, stacked_row, &s, out);
+    for (size_t i = 0; i < parts && !l->status; i++) wts_tensor_drop_pages(s.parts[i]);
+    if (biases) *biases = bias;
+}
+
+typedef struct conv_source {
+    mdl_loader *l;
+    const wts_tensor *t;
+    size_t in, kernel;
+} conv_source;
+
+static bool conv_row(void *arg, size_t row, float *out, eng_arena *scratch)
+{
+    conv_source *s = arg;
+    eng_arena_mark mark = eng_arena_save(scratch);
+    size_t count = s->in * s->kernel;
+    float *w = eng_arena_alloc(scratch, count, sizeof *w); /* [in, kernel] */
+    if (!w) return false;
+    wts_tensor_read_f32(s->t, s->l->k, row * count, count, w, NULL);
+    for (size_t tap = 0; tap < s->kernel; tap++)
+        for (size_t c = 0; c < s->in; c++) out[tap * s->in + c] = w[c * s->kernel + tap];
+    eng_arena_rewind(scratch, mark);
+    return true;
+}
+
+void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_t in_channels, size_t kernel,
+                     eng_packed *out)
+{
+    const wts_tensor *t = mdl_loader_take(l, name, 3, (size_t[]){out_channels, in_channels, kernel});
+    conv_source s = {l, t, in_channels, kernel};
+    mdl_loader_pack(l, out_channels, in_channels * kernel, conv_row, &s, out);
+    if (!l->status) wts_tensor_drop_pages(t);
+}
+
+void mdl_loader_ignore(mdl_loader *l, const char *name)
+{
+    mdl_named *n = find(l, name);
+    if (n) n->used = true;
+}
+
+eng_status mdl_loader_finish(mdl_loader *l)
+{
+    if (l->status) return l->status;
+    const wts_tensor *first = NULL;
+    size_t extra = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const mdl_named *n = &l->named[i];
+        bool number = n->tensor->dtype == WTS_F32 || n->tensor->dtype == WTS_F16 || n->tensor->dtype == WTS_BF16 ||
+                      n->tensor->dtype == WTS_F64;
+        if (n->used || !number) continue; /* integer buffers (position ids, counters) carry no weights */
+        if (extra++ == 0) first = n->tensor;
+    }
+    char found[128];
+    if (extra)
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s, %s, has no place in a %s model (%zu such tensors)", first->name,
+                        wts_tensor_describe(first, found, sizeof found), wts_layout_name(l->layout), extra);
+    return l->status;
+}

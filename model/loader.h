@@ -1,0 +1,74 @@
+/* Binding a checkpoint's tensors to a model's parameters, by canonical name (weights/names.h). Every tensor is asked for
+ * at most once; what nobody asked for is an error at the end. The first failure sticks. */
+#ifndef MODEL_LOADER_H
+#define MODEL_LOADER_H
+
+#include "engine/context.h"
+#include "engine/gemm.h"
+#include "weights/checkpoint.h"
+#include "weights/names.h"
+
+typedef struct mdl_named {
+    const char *name; /* canonical */
+    const wts_tensor *tensor;
+    bool used;
+} mdl_named;
+
+typedef struct mdl_loader {
+    const wts_checkpoint *file;
+    wts_layout layout;
+    const kern_table *k;
+    eng_pool *pool;
+    eng_arena *memory; /* the model's, for vectors */
+    eng_arena names;
+    mdl_named *named; /* [count], sorted by name */
+    size_t count;
+    eng_error *err;
+    eng_status status;
+} mdl_loader;
+
+/* Indexes the checkpoint by canonical names. Error: two tensors of one canonical name. */
+eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
+                           eng_pool *pool, eng_arena *memory, eng_error *err);
+void mdl_loader_fini(mdl_loader *l);
+
+/* True when there is a tensor of that canonical name. */
+bool mdl_loader_has(const mdl_loader *l, const char *name);
+
+/* The tensor of that name and shape, marked as used; NULL, with the error set, when it is missing, has another shape, or
+ * a dtype or layout that cannot be read as f32. */
+const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
+
+/* A tensor's shape without using it; false, with the error set, when it is missing or has another number of dimensions. */
+bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shape);
+
+/* Reads the whole tensor as f32 into l->memory. NULL on failure. */
+float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
+float *mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
+
+/* Produces row `row` of a matrix as k floats; false when out of memory. Called from several threads at once, for
+ * different rows. */
+typedef bool (*mdl_row_source)(void *arg, size_t row, float *out, eng_arena *scratch);
+
+/* Packs a matrix [n, k] whose rows come from source. */
+void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_packed *out);
+
+/* Packs a stack of `parts` matrices [rows, k] one below the other; names[i] + ".weight". If biases is not NULL, it gets
+ * the stacked names[i] + ".bias" [parts * rows]. */
+void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_packed *out,
+                       const float **biases);
+
+/* Packs a convolution's weight [out, in, kernel] as [out, kernel * in] with index [tap][channel]. */
+void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_t in_channels, size_t kernel,
+                     eng_packed *out);
+
+/* Marks a tensor that may be there but is not needed. */
+void mdl_loader_ignore(mdl_loader *l, const char *name);
+
+/* Error when a floating-point tensor was never asked for; its message names the first such and how many there are. */
+eng_status mdl_loader_finish(mdl_loader *l);
+
+/* Records a failure unless there was one before. */
+void mdl_loader_fail(mdl_loader *l, eng_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

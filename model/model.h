@@ -1,0 +1,71 @@
+/* A loaded model: packed weights and small vectors, ready to run. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "engine/attention.h"
+#include "engine/context.h"
+#include "engine/gemm.h"
+#include "model/config.h"
+
+/* Linear layer; bias is NULL where the checkpoint has none. */
+typedef struct mdl_linear {
+    eng_packed w;
+    const float *bias;
+} mdl_linear;
+
+/* Affine part of a norm; gamma NULL: no norm here. */
+typedef struct mdl_norm {
+    const float *gamma, *beta;
+} mdl_norm;
+
+/* One layer of the feature encoder: W [dim, kernel * channels], the input's index as [tap][channel]. */
+typedef struct mdl_conv {
+    mdl_linear linear;
+    mdl_norm norm;
+} mdl_conv;
+
+typedef struct mdl_layer {
+    mdl_linear qkv; /* [3 * hidden, hidden]: queries, keys, values */
+    mdl_linear out, up, down;
+    mdl_norm attention_norm, final_norm;
+    const float *gate_w;        /* [2, hidden / heads] */
+    const float *gate_b;        /* [2] */
+    const float *gate_constant; /* [heads] */
+} mdl_layer;
+
+/* Head parts that the configuration does not ask for are empty. */
+typedef struct mdl_head_weights {
+    const float *mix;         /* [layers + 1], before softmax */
+    mdl_linear pool;          /* [hidden, hidden] */
+    const float *pool_vector; /* [hidden] */
+    const float *gender;      /* [genders, pooled] */
+    mdl_linear text;          /* [pooled, text_size] */
+    mdl_linear *hidden;       /* projection; Odyssey: head_layers of them */
+    mdl_norm *hidden_norm;    /* Odyssey */
+    mdl_linear classifier;    /* [labels, ...] */
+} mdl_head_weights;
+
+typedef struct mdl_model {
+    mdl_config config;
+    wts_layout layout;
+    char *path;
+    eng_arena memory; /* vectors and tables */
+    mdl_conv conv[MDL_MAX_CONVS];
+    mdl_norm feature_norm;
+    mdl_linear feature_projection;
+    eng_packed *pos_conv; /* [pos_groups] of [hidden / groups, kernel * hidden / groups] */
+    const float *pos_bias;
+    mdl_norm encoder_norm;
+    const float *bias_embedding; /* [buckets, heads] */
+    mdl_layer *layer;            /* [layers] */
+    mdl_head_weights head;
+} mdl_model;
+
+/* Loads the model at path: a folder as Hugging Face writes it, or a checkpoint file with its config.json beside it
+ * (Microsoft's .pt carries its own). Loading is total: a missing, extra or misshapen tensor is an error that names file,
+ * tensor, expected and found. Weights are packed for k's kernels on pool's threads; pages of the mapped file are given
+ * back as they are packed. Free with mdl_model_free. */
+eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err);
+void mdl_model_free(mdl_model *m);
+
+#endif
