@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { NAME_SIZE = 512 };
@@ -18,68 +17,40 @@ void mdl_loader_fail(mdl_loader *l, eng_status status, const char *format, ...)
     l->status = eng_fail(l->err, status, "%s: %s", l->file->path, message);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const mdl_named *)a)->name, ((const mdl_named *)b)->name);
-}
-
 eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
                            eng_pool *pool, eng_arena *memory, eng_error *err)
 {
     *l = (mdl_loader){.file = file, .layout = layout, .k = k, .pool = pool, .memory = memory, .err = err};
-    eng_arena_init(&l->names);
-    l->count = file->count;
-    l->named = eng_arena_alloc(&l->names, l->count, sizeof *l->named);
-    if (!l->named) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu names", l->count);
-    for (size_t i = 0; i < l->count && !l->status; i++) {
-        char name[NAME_SIZE];
-        const wts_tensor *t = &file->tensors[i];
-        if (!wts_canonical_name(layout, t->name, name, sizeof name)) {
-            mdl_loader_fail(l, ENG_E_FORMAT, "tensor name is too long: %.200s...", t->name);
-            break;
-        }
-        size_t size = strlen(name) + 1;
-        char *copy = eng_arena_alloc(&l->names, size, 1);
-        if (!copy) {
-            mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu names", l->count);
-            break;
-        }
-        memcpy(copy, name, size);
-        l->named[i] = (mdl_named){copy, t, false};
-    }
-    if (l->status) return l->status;
-    qsort(l->named, l->count, sizeof *l->named, by_name);
-    for (size_t i = 1; i < l->count; i++)
-        if (strcmp(l->named[i - 1].name, l->named[i].name) == 0)
-            mdl_loader_fail(l, ENG_E_FORMAT, "tensors %s and %s are the same parameter", l->named[i - 1].tensor->name,
-                            l->named[i].tensor->name);
+    l->used = eng_alloc_zero(file->count, sizeof *l->used);
+    if (!l->used) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu tensors", file->count);
+    else l->status = wts_name_map_init(&l->names, file, layout, err);
     return l->status;
 }
 
 void mdl_loader_fini(mdl_loader *l)
 {
-    eng_arena_fini(&l->names);
+    wts_name_map_fini(&l->names);
+    eng_free(l->used);
 }
 
-static mdl_named *find(const mdl_loader *l, const char *name)
+static void mark_used(mdl_loader *l, const wts_tensor *t)
 {
-    mdl_named key = {.name = name};
-    return l->count ? bsearch(&key, l->named, l->count, sizeof key, by_name) : NULL;
+    l->used[t - l->file->tensors] = true;
 }
 
 bool mdl_loader_has(const mdl_loader *l, const char *name)
 {
-    return find(l, name) != NULL;
+    return wts_name_map_find(&l->names, name) != NULL;
 }
 
-static mdl_named *find_required(mdl_loader *l, const char *name)
+static const wts_tensor *find_required(mdl_loader *l, const char *name)
 {
     if (l->status) return NULL;
-    mdl_named *n = find(l, name);
-    if (!n)
-        mdl_loader_fail(l, ENG_E_MISSING, "no tensor %s (a %s checkpoint with %zu tensors)", name,
-                        wts_layout_name(l->layout), l->count);
-    return n;
+    const wts_tensor *t = wts_name_map_find(&l->names, name);
+    if (!t)
+        mdl_loader_fail(l, ENG_E_MISSING, "no tensor %s among the file's %zu (taken for a %s)", name, l->file->count,
+                        wts_layout_name(l->layout));
+    return t;
 }
 
 /* "[2, 3]" */
@@ -92,11 +63,15 @@ static const char *shape_text(size_t ndim, const size_t *shape, char *buffer, si
     return buffer;
 }
 
+static bool is_number(const wts_tensor *t)
+{
+    return t->dtype == WTS_F32 || t->dtype == WTS_F16 || t->dtype == WTS_BF16 || t->dtype == WTS_F64;
+}
+
 const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
 {
-    mdl_named *n = find_required(l, name);
-    if (!n) return NULL;
-    const wts_tensor *t = n->tensor;
+    const wts_tensor *t = find_required(l, name);
+    if (!t) return NULL;
     bool same = t->ndim == ndim;
     for (size_t i = 0; same && i < ndim; i++) same = t->shape[i] == shape[i];
     char found[128], expected[128];
@@ -106,27 +81,26 @@ const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, 
                         shape_text(ndim, shape, expected, sizeof expected));
         return NULL;
     }
-    bool readable = t->dtype == WTS_F32 || t->dtype == WTS_F16 || t->dtype == WTS_BF16 || t->dtype == WTS_F64;
-    if (!readable || !t->contiguous || !t->data) {
+    if (!is_number(t) || !t->contiguous || !t->data) {
         mdl_loader_fail(l, ENG_E_UNSUPPORTED, "tensor %s is %s%s; expected contiguous F32, F16, BF16 or F64", t->name,
                         wts_tensor_describe(t, found, sizeof found), t->contiguous ? "" : " with other strides");
         return NULL;
     }
-    n->used = true;
+    mark_used(l, t);
     return t;
 }
 
 bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shape)
 {
-    mdl_named *n = find_required(l, name);
-    if (!n) return false;
-    if (n->tensor->ndim != ndim) {
+    const wts_tensor *t = find_required(l, name);
+    if (!t) return false;
+    if (t->ndim != ndim) {
         char found[128];
-        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s; expected %zu dimensions", n->tensor->name,
-                        wts_tensor_describe(n->tensor, found, sizeof found), ndim);
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s; expected %zu dimensions", t->name,
+                        wts_tensor_describe(t, found, sizeof found), ndim);
         return false;
     }
-    memcpy(shape, n->tensor->shape, ndim * sizeof *shape);
+    memcpy(shape, t->shape, ndim * sizeof *shape);
     return true;
 }
 
@@ -259,8 +233,8 @@ void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_
 
 void mdl_loader_ignore(mdl_loader *l, const char *name)
 {
-    mdl_named *n = find(l, name);
-    if (n) n->used = true;
+    const wts_tensor *t = wts_name_map_find(&l->names, name);
+    if (t) mark_used(l, t);
 }
 
 eng_status mdl_loader_finish(mdl_loader *l)
@@ -268,12 +242,10 @@ eng_status mdl_loader_finish(mdl_loader *l)
     if (l->status) return l->status;
     const wts_tensor *first = NULL;
     size_t extra = 0;
-    for (size_t i = 0; i < l->count; i++) {
-        const mdl_named *n = &l->named[i];
-        bool number = n->tensor->dtype == WTS_F32 || n->tensor->dtype == WTS_F16 || n->tensor->dtype == WTS_BF16 ||
-                      n->tensor->dtype == WTS_F64;
-        if (n->used || !number) continue; /* integer buffers (position ids, counters) carry no weights */
-        if (extra++ == 0) first = n->tensor;
+    for (size_t i = 0; i < l->file->count; i++) {
+        const wts_tensor *t = &l->file->tensors[i];
+        if (l->used[i] || !is_number(t)) continue; /* integer buffers (position ids, counters) carry no weights */
+        if (extra++ == 0) first = t;
     }
     char found[128];
     if (extra)

@@ -8,21 +8,14 @@
 #include "weights/checkpoint.h"
 #include "weights/names.h"
 
-typedef struct mdl_named {
-    const char *name; /* canonical */
-    const wts_tensor *tensor;
-    bool used;
-} mdl_named;
-
 typedef struct mdl_loader {
     const wts_checkpoint *file;
     wts_layout layout;
     const kern_table *k;
     eng_pool *pool;
     eng_arena *memory; /* the model's, for vectors */
-    eng_arena names;
-    mdl_named *named; /* [count], sorted by name */
-    size_t count;
+    wts_name_map names;
+    bool *used; /* [file->count] */
     eng_error *err;
     eng_status status;
 } mdl_loader;
