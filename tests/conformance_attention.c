@@ -98,7 +98,7 @@ static void attention_verdict(conf_run *r, const attention_tile *t, size_t i, fl
         const double b = t->bias != NULL ? (double)t->gate[i] * t->bias[(ptrdiff_t)j - (ptrdiff_t)i] : 0.0;
         error[j] = 4.0 * CONF_EPS * (fabs(a) + fabs(b));
         distance[j] = a + b - top;
-        scores_error = fmax(scores_error, error[j]);
+        if (error[j] > scores_error) scores_error = error[j];
     }
     for (size_t j = 0; j < t->keys; j++) {
         const double relative = 1.1 * (error[j] + scores_error + exp_error(distance[j]));

@@ -49,9 +49,9 @@ static void map_cases(conf_run *r, conf_map ref, conf_map sut, conf_share share)
             for (size_t i = 0; i < n; i++) x[i] = conf_value(r, (conf_values)v);
             map_case(r, ref, sut, share, n, x, n % 2 == 0);
         }
-    uint64_t bits = conf_below(r, 20011);
+    uint64_t bits = conf_below(r, 5003);
     while (bits <= UINT32_MAX && !r->failed) {
-        for (size_t i = 0; i < CHUNK; i++, bits += 20011) {
+        for (size_t i = 0; i < CHUNK; i++, bits += 5003) {
             const uint32_t u = (uint32_t)bits;
             memcpy(x + i, &u, sizeof u);
         }

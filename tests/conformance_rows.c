@@ -21,15 +21,20 @@ enum { LENGTHS = TAILS + 4 };
 /* Shapes that hurt: plain, a large common offset, constant, tiny, wide, one NaN. */
 enum { ROW_PLAIN, ROW_OFFSET, ROW_CONSTANT, ROW_TINY, ROW_WIDE, ROW_NAN, ROW_SHAPES };
 
+static float row_value(conf_run *r, size_t shape)
+{
+    switch (shape) {
+    case ROW_OFFSET: return 1000.0f + conf_value(r, CONF_NORMAL);
+    case ROW_CONSTANT: return -7.25f;
+    case ROW_TINY: return conf_value(r, CONF_TINY);
+    case ROW_WIDE: return conf_value(r, CONF_WIDE);
+    default: return 3.0f * conf_value(r, CONF_NORMAL);
+    }
+}
+
 static void fill_row(conf_run *r, float *x, size_t n, size_t shape)
 {
-    for (size_t j = 0; j < n; j++) switch (shape) {
-        case ROW_OFFSET: x[j] = 1000.0f + conf_value(r, CONF_NORMAL); break;
-        case ROW_CONSTANT: x[j] = -7.25f; break;
-        case ROW_TINY: x[j] = conf_value(r, CONF_TINY); break;
-        case ROW_WIDE: x[j] = conf_value(r, CONF_WIDE); break;
-        default: x[j] = 3.0f * conf_value(r, CONF_NORMAL); break;
-        }
+    for (size_t j = 0; j < n; j++) x[j] = row_value(r, shape);
     if (shape == ROW_NAN && n > 0) x[conf_below(r, n)] = NAN;
 }
 
