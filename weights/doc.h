@@ -13,6 +13,9 @@ struct wts_doc {
 /* An empty document (root WTS_NULL); NULL when out of memory. Free with wts_doc_free. */
 wts_doc *wts_doc_new(void);
 
+/* *duplicate: a key that two of the members have, NULL when there is none. False when out of memory. */
+bool wts_doc_find_duplicate(const wts_member *members, size_t count, const char **duplicate);
+
 /* Length in bytes, 1 to 4, of the UTF-8 sequence (RFC 3629: shortest form, no surrogates, at most U+10FFFF) that text
  * begins with; 0 when there is none within length bytes. */
 size_t wts_utf8_step(const char *text, size_t length);

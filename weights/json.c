@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "weights/doc.h"
-#include "weights/names_index.h"
 
 enum { MAX_DEPTH = 64, MAX_NUMBER = 1000, MAX_FILE = 256 << 20 };
 
@@ -265,32 +264,12 @@ static eng_status close_list(parser *p, size_t first, wts_value *v)
     return ENG_OK;
 }
 
-/* NULL in *duplicate when every key occurs once. Small dicts, the usual case, need no index. */
-static eng_status find_duplicate(parser *p, const wts_member *members, size_t count, const char **duplicate)
-{
-    *duplicate = NULL;
-    if (count <= 8) {
-        for (size_t i = 1; i < count; i++)
-            for (size_t j = 0; j < i; j++)
-                if (strcmp(members[i].key, members[j].key) == 0) *duplicate = members[i].key;
-        return ENG_OK;
-    }
-    wts_index index = {count, eng_alloc(count, sizeof *index.entries)};
-    if (!index.entries) return fail_memory(p);
-    for (size_t i = 0; i < count; i++) index.entries[i] = (wts_index_entry){members[i].key, i};
-    const wts_index_entry *twice = wts_index_sort(&index);
-    if (twice) *duplicate = twice->name;
-    eng_free(index.entries);
-    return ENG_OK;
-}
-
 /* Moves the dict's members, open[first...], to the arena. start: where the dict began, for messages. */
 static eng_status close_dict(parser *p, size_t first, size_t start, wts_value *v)
 {
     size_t count = p->open_count - first;
     const char *duplicate;
-    eng_status status = find_duplicate(p, p->open + first, count, &duplicate);
-    if (status != ENG_OK) return status;
+    if (!wts_doc_find_duplicate(p->open + first, count, &duplicate)) return fail_memory(p);
     if (duplicate) return fail_duplicate(p, start, duplicate);
     wts_member *members = eng_arena_alloc(&p->doc->arena, count, sizeof *members);
     if (!members) return fail_memory(p);

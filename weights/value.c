@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "weights/doc.h"
+#include "weights/names_index.h"
 
 wts_doc *wts_doc_new(void)
 {
@@ -31,6 +32,25 @@ const wts_value *wts_value_get(const wts_value *v, const char *key)
     for (size_t i = 0; i < v->count; i++)
         if (strcmp(v->members[i].key, key) == 0) return &v->members[i].value;
     return NULL;
+}
+
+/* Small dicts, the usual case, need no index. */
+bool wts_doc_find_duplicate(const wts_member *members, size_t count, const char **duplicate)
+{
+    *duplicate = NULL;
+    if (count <= 8) {
+        for (size_t i = 1; i < count; i++)
+            for (size_t j = 0; j < i; j++)
+                if (strcmp(members[i].key, members[j].key) == 0) *duplicate = members[i].key;
+        return true;
+    }
+    wts_index index = {count, eng_alloc(count, sizeof *index.entries)};
+    if (!index.entries) return false;
+    for (size_t i = 0; i < count; i++) index.entries[i] = (wts_index_entry){members[i].key, i};
+    const wts_index_entry *twice = wts_index_sort(&index);
+    if (twice) *duplicate = twice->name;
+    eng_free(index.entries);
+    return true;
 }
 
 static bool is_tail(unsigned char c)
