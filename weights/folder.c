@@ -1,46 +1,138 @@
 #include "weights/folder.h"
-#include "engine/memory.h"
-#include <stdio.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-static char *beside(const char *dir, const char *name)
+
+#include "engine/memory.h"
+
+/* folder/name on the heap. */
+static char *join(const char *folder, const char *name)
 {
-    char b[4096];
-    snprintf(b, sizeof b, "%s/%s", dir, name);
-    struct stat st;
-    if (stat(b, &st)) return NULL;
-    return eng_strdup(b);
+    size_t a = strlen(folder), b = strlen(name);
+    bool slash = a && folder[a - 1] != '/';
+    char *path = eng_alloc(a + slash + b + 1, 1);
+    if (!path) return NULL;
+    memcpy(path, folder, a);
+    if (slash) path[a] = '/';
+    memcpy(path + a + slash, name, b + 1);
+    return path;
 }
+
+static bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
+/* *path: folder/name if that is a file, else NULL. */
+static eng_status find_file(const char *folder, const char *name, char **path, eng_error *err)
+{
+    *path = join(folder, name);
+    if (!*path) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", folder);
+    if (!is_file(*path)) {
+        eng_free(*path);
+        *path = NULL;
+    }
+    return ENG_OK;
+}
+
+static bool looks_like_checkpoint(const char *name)
+{
+    static const char *const endings[] = {".safetensors", ".pt", ".pth", ".bin"};
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(endings[i]);
+        /* training_args.bin, which Hugging Face's trainer leaves beside the weights, holds none */
+        if (length > n && strcmp(name + length - n, endings[i]) == 0) return strcmp(name, "training_args.bin") != 0;
+    }
+    return false;
+}
+
+/* Takes the folder's only file that looks like a checkpoint. *path NULL: there is none. */
+static eng_status find_only(const char *folder, char **path, eng_error *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return eng_fail(err, ENG_E_IO, "%s: cannot list the folder: %s", folder, strerror(errno));
+    eng_status status = ENG_OK;
+    *path = NULL;
+    for (struct dirent *entry; status == ENG_OK && (entry = readdir(dir));) {
+        char *found = NULL;
+        if (!looks_like_checkpoint(entry->d_name)) continue;
+        status = find_file(folder, entry->d_name, &found, err);
+        if (found && *path) {
+            status = eng_fail(err, ENG_E_MISMATCH, "%s: holds several checkpoints (%s and %s): give the file instead", folder,
+                              strrchr(*path, '/') + 1, entry->d_name);
+            eng_free(found);
+        } else if (found) {
+            *path = found;
+        }
+    }
+    closedir(dir);
+    return status;
+}
+
+static eng_status find_checkpoint(wts_folder *f, eng_error *err)
+{
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json"};
+    eng_status status = ENG_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == ENG_OK && !f->checkpoint; i++)
+        status = find_file(f->path, names[i], &f->checkpoint, err);
+    if (status == ENG_OK && !f->checkpoint) status = find_only(f->path, &f->checkpoint, err);
+    if (status == ENG_OK && !f->checkpoint)
+        status = eng_fail(err, ENG_E_MISSING,
+                          "%s: no checkpoint in this folder (looked for model.safetensors, model.safetensors.index.json, "
+                          "pytorch_model.bin, or one *.safetensors, *.pt, *.pth or *.bin)", f->path);
+    return status;
+}
+
+/* "a/b.pt" -> "a", "b.pt" -> ".", "/b.pt" -> "/". */
+static char *parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return eng_strdup(".");
+    char *copy = eng_strdup(path);
+    if (copy) copy[slash == path ? 1 : slash - path] = '\0';
+    return copy;
+}
+
+static eng_status resolve(const char *path, wts_folder *f, eng_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return eng_fail(err, errno == ENOENT || errno == ENOTDIR ? ENG_E_MISSING : ENG_E_IO, "%s: %s", path,
+                        strerror(errno));
+    bool folder = S_ISDIR(info.st_mode);
+    f->path = folder ? eng_strdup(path) : parent(path);
+    f->checkpoint = folder ? NULL : eng_strdup(path);
+    if (!f->path || (!folder && !f->checkpoint)) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    eng_status status = folder ? find_checkpoint(f, err) : ENG_OK;
+    if (status == ENG_OK) status = find_file(f->path, "config.json", &f->config, err);
+    if (status == ENG_OK) status = find_file(f->path, "preprocessor_config.json", &f->preprocessor, err);
+    return status;
+}
+
 eng_status wts_folder_resolve(const char *path, wts_folder *f, eng_error *err)
 {
     *f = (wts_folder){0};
-    struct stat st;
-    if (stat(path, &st)) return eng_fail(err, ENG_E_IO, "%s: not there", path);
-    char dir[4096];
-    snprintf(dir, sizeof dir, "%s", path);
-    if (S_ISDIR(st.st_mode)) {
-        f->checkpoint = beside(path, "model.safetensors");
-        if (!f->checkpoint) f->checkpoint = beside(path, "pytorch_model.bin");
-        if (!f->checkpoint) return eng_fail(err, ENG_E_MISSING, "%s: no model.safetensors", path);
-    } else {
-        f->checkpoint = eng_strdup(path);
-        char *s = strrchr(dir, '/');
-        if (s)
-            *s = 0;
-        else
-            strcpy(dir, ".");
-    }
-    f->config = beside(dir, "config.json");
-    f->preprocessor = beside(dir, "preprocessor_config.json");
-    return ENG_OK;
+    eng_status status = resolve(path, f, err);
+    if (status != ENG_OK) wts_folder_fini(f);
+    return status;
 }
+
 eng_status wts_folder_open(const wts_folder *f, wts_checkpoint *c, eng_error *err)
 {
     return wts_checkpoint_open(f->checkpoint, c, err);
 }
+
 void wts_folder_fini(wts_folder *f)
 {
+    eng_free(f->path);
     eng_free(f->checkpoint);
     eng_free(f->config);
     eng_free(f->preprocessor);
+    *f = (wts_folder){0};
 }

@@ -1,20 +1,26 @@
-/* A model on disk: which files belong together. */
+/* Where a model lies: a folder as Hugging Face writes it, or a checkpoint file with its config beside it. */
 #ifndef WEIGHTS_FOLDER_H
 #define WEIGHTS_FOLDER_H
 
+#include "engine/error.h"
 #include "weights/checkpoint.h"
 
-/* Paths; NULL where there is no such file. Owned. */
+/* Heap strings; NULL: there is no such file. */
 typedef struct wts_folder {
-    char *checkpoint, *config, *preprocessor;
+    char *path;         /* the folder */
+    char *checkpoint;   /* the file to open; never NULL */
+    char *config;       /* config.json */
+    char *preprocessor; /* preprocessor_config.json */
 } wts_folder;
 
-/* path is a folder as Hugging Face writes it, or a checkpoint file; config.json and preprocessor_config.json lie beside
- * the checkpoint. On failure *out holds nothing. Free with wts_folder_fini. */
-eng_status wts_folder_resolve(const char *path, wts_folder *out, eng_error *err);
+/* path is a folder or a checkpoint file. A folder's checkpoint is the first of model.safetensors,
+ * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json that is there, else its only file named
+ * *.safetensors, *.pt, *.pth or *.bin. Errors name the folder and what was looked for. On failure *f holds nothing. */
+eng_status wts_folder_resolve(const char *path, wts_folder *f, eng_error *err);
 
-/* Opens the checkpoint, sharded or not. */
-eng_status wts_folder_open(const wts_folder *folder, wts_checkpoint *c, eng_error *err);
+/* Opens f's checkpoint, sharded or not. */
+eng_status wts_folder_open(const wts_folder *f, wts_checkpoint *c, eng_error *err);
+
 void wts_folder_fini(wts_folder *f);
 
 #endif
