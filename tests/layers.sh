@@ -45,7 +45,10 @@ for pair in "$@"; do
         check "$name" "cannot be read"
         continue
     fi
-    [ -n "$symbols" ] || continue # a layer without sources yet
+    if [ -z "$symbols" ]; then
+        check "$name" "has no symbols: nothing to look at"
+        continue
+    fi
 
     check "$name defines only $own" "$(awk -v own="^$own" '$(NF-1) ~ /^[TRDBCVW]$/ && $NF !~ own' <<<"$symbols")"
     check "$name needs only lower layers" "$(awk -v ok="^($own${lower:+|$lower})" \
