@@ -78,34 +78,33 @@ static void kern_axpy_f32_avx2(size_t n, float alpha, const float *x, float *y)
     }
 }
 
-/* One strip of 8 columns, so that the bias is loaded once for all rows. act is a constant where this is inlined. */
-static inline __attribute__((always_inline)) void epilogue_strip(size_t m, size_t lanes, float *c, size_t ldc,
-                                                                 const float *bias, kern_act act, const float *residual,
-                                                                 size_t ldr)
+/* One row. act is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void epilogue_row(size_t n, float *c, const float *bias, kern_act act,
+                                                               const float *residual)
 {
-    const __m256 shift = bias != NULL ? kern_load_avx2(bias, lanes) : _mm256_setzero_ps();
-    for (size_t i = 0; i < m; i++) {
-        __m256 x = kern_load_avx2(c + i * ldc, lanes);
-        if (bias != NULL) x = _mm256_add_ps(x, shift);
+    for (size_t j = 0; j < n; j += LANES) {
+        const size_t lanes = n - j;
+        __m256 x = kern_load_avx2(c + j, lanes);
+        if (bias != NULL) x = _mm256_add_ps(x, kern_load_avx2(bias + j, lanes));
         if (act == KERN_ACT_GELU) x = kern_gelu_avx2(x);
         if (act == KERN_ACT_RELU) x = relu(x);
         if (act == KERN_ACT_TANH) x = kern_tanh_avx2(x);
-        if (residual != NULL) x = _mm256_add_ps(x, kern_load_avx2(residual + i * ldr, lanes));
-        kern_store_avx2(c + i * ldc, lanes, x);
+        if (residual != NULL) x = _mm256_add_ps(x, kern_load_avx2(residual + j, lanes));
+        kern_store_avx2(c + j, lanes, x);
     }
 }
 
 static void kern_epilogue_f32_avx2(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
                                    const float *residual, size_t ldr)
 {
-    for (size_t j = 0; j < n; j += LANES) {
-        const size_t lanes = n - j;
-        const float *shift = bias != NULL ? bias + j : NULL, *add = residual != NULL ? residual + j : NULL;
+    for (size_t i = 0; i < m; i++) {
+        float *row = c + i * ldc;
+        const float *add = residual != NULL ? residual + i * ldr : NULL;
         switch (act) {
-        case KERN_ACT_NONE: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_NONE, add, ldr); break;
-        case KERN_ACT_GELU: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_GELU, add, ldr); break;
-        case KERN_ACT_RELU: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_RELU, add, ldr); break;
-        case KERN_ACT_TANH: epilogue_strip(m, lanes, c + j, ldc, shift, KERN_ACT_TANH, add, ldr); break;
+        case KERN_ACT_NONE: epilogue_row(n, row, bias, KERN_ACT_NONE, add); break;
+        case KERN_ACT_GELU: epilogue_row(n, row, bias, KERN_ACT_GELU, add); break;
+        case KERN_ACT_RELU: epilogue_row(n, row, bias, KERN_ACT_RELU, add); break;
+        case KERN_ACT_TANH: epilogue_row(n, row, bias, KERN_ACT_TANH, add); break;
         }
     }
 }

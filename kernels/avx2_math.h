@@ -11,19 +11,19 @@
 #define KERN_LN2_HIGH 0x1.62e4p-1f
 #define KERN_LN2_LOW 0x1.7f7d1cp-20f
 
+/* The lowest x at which exp(x) is a normal float: 2^-126 is exp(-87.336545). */
+#define KERN_EXP_LOWEST -0x1.5d589ep+6f
+
 static inline __m256 kern_round_avx2(__m256 x)
 {
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* v * 2^n for integers |n| < 250, in two steps, so that 2^n need not be a normal float; rounds once, at the end. */
-static inline __m256 kern_scale_avx2(__m256 v, __m256 n)
+/* 2^n for integers -127 < n < 128 */
+static inline __m256 kern_power2_avx2(__m256 n)
 {
-    const __m256i whole = _mm256_cvtps_epi32(n), first = _mm256_srai_epi32(whole, 1);
-    const __m256i second = _mm256_sub_epi32(whole, first), bias = _mm256_set1_epi32(127);
-    const __m256 power1 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(first, bias), 23));
-    const __m256 power2 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(second, bias), 23));
-    return _mm256_mul_ps(_mm256_mul_ps(v, power1), power2);
+    const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
 /* r^2 q(r), where exp(r) = 1 + r + r^2 q(r), for |r| <= 0.35; q of degree 4 fitted to the relative error of exp (3.1e-9
@@ -38,16 +38,21 @@ static inline __m256 kern_exp_tail_avx2(__m256 r)
     return _mm256_mul_ps(_mm256_mul_ps(r, r), q);
 }
 
-/* exp(x): 2 ulp at most; gradual underflow to 0, overflow to infinity, NaN stays NaN. */
+/* exp(x): 1 ulp; 0 below the smallest normal float, overflow to infinity, NaN stays NaN. Denormal results would cost an
+ * assist of the CPU, here and in every sum that takes them: 50 ns for 8 floats instead of 4. */
 static inline __m256 kern_exp_avx2(__m256 x)
 {
+    const __m256 normal = _mm256_cmp_ps(x, _mm256_set1_ps(KERN_EXP_LOWEST), _CMP_NLT_UQ); /* or NaN */
     /* Beyond these bounds the result is 0 or infinity; min and max return their second operand, x, when it is NaN. */
-    x = _mm256_min_ps(_mm256_set1_ps(89.0f), _mm256_max_ps(_mm256_set1_ps(-105.0f), x));
+    x = _mm256_min_ps(_mm256_set1_ps(89.0f), _mm256_max_ps(_mm256_set1_ps(KERN_EXP_LOWEST), x));
     const __m256 n = kern_round_avx2(_mm256_mul_ps(x, _mm256_set1_ps(KERN_LOG2_E)));
     __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_HIGH), x);
     r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
     const __m256 p = _mm256_add_ps(_mm256_add_ps(kern_exp_tail_avx2(r), r), _mm256_set1_ps(1.0f));
-    return kern_scale_avx2(p, n);
+    /* In two steps, because n reaches 128 and 2^128 is no float. */
+    const __m256 first = kern_round_avx2(_mm256_mul_ps(n, _mm256_set1_ps(0.5f)));
+    const __m256 scaled = _mm256_mul_ps(p, kern_power2_avx2(first));
+    return _mm256_and_ps(normal, _mm256_mul_ps(scaled, kern_power2_avx2(_mm256_sub_ps(n, first))));
 }
 
 /* 1 / (1 + exp(-x)), from e = exp(-|x|) so that neither side overflows: 1 / (1 + e) or e / (1 + e). */
@@ -69,7 +74,7 @@ static inline __m256 kern_tanh_avx2(__m256 x)
     __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_HIGH), y);
     r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
     const __m256 m = _mm256_add_ps(r, kern_exp_tail_avx2(r));
-    const __m256 power = kern_scale_avx2(_mm256_set1_ps(1.0f), n);
+    const __m256 power = kern_power2_avx2(n);
     const __m256 e = _mm256_fmadd_ps(power, m, _mm256_sub_ps(power, _mm256_set1_ps(1.0f)));
     const __m256 y1 = _mm256_div_ps(e, _mm256_add_ps(e, _mm256_set1_ps(2.0f)));
     return _mm256_or_ps(y1, _mm256_and_ps(sign, x));
@@ -103,8 +108,11 @@ static inline __m256 kern_gelu_tail_avx2(__m256 t)
 
 static inline __m256 kern_gelu_avx2(__m256 x)
 {
-    /* At t = 15 exp(-t^2/2) is 0 in float, so that the limit at -infinity is -0 and not infinity times a denormal. */
-    const __m256 t = _mm256_min_ps(_mm256_set1_ps(15.0f), _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
+    /* From t = 13 on the tail, under 1e-37, counts as 0: before it or its factors are denormal, which would cost an
+     * assist of the CPU, and so that the limit at -infinity is -0. */
+    const __m256 limit = _mm256_set1_ps(13.0f);
+    const __m256 t = _mm256_min_ps(limit, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
+    const __m256 counts = _mm256_cmp_ps(t, limit, _CMP_NGE_UQ); /* or NaN */
     const __m256 square = _mm256_mul_ps(t, t);
     const __m256 lost = _mm256_fmsub_ps(t, t, square); /* what rounding took from t^2: up to 8 ulp of the result */
     const __m256 half = _mm256_set1_ps(-0.5f);
@@ -114,10 +122,11 @@ static inline __m256 kern_gelu_avx2(__m256 x)
     r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
     r = _mm256_fmadd_ps(half, lost, r);
     const __m256 p = _mm256_add_ps(_mm256_add_ps(kern_exp_tail_avx2(r), r), _mm256_set1_ps(1.0f));
-    const __m256 tail = kern_scale_avx2(_mm256_mul_ps(p, kern_gelu_tail_avx2(t)), n);
+    const __m256 scaled = _mm256_mul_ps(_mm256_mul_ps(p, kern_gelu_tail_avx2(t)), kern_power2_avx2(n));
+    const __m256 tail = _mm256_and_ps(counts, scaled);
 
     const __m256 phi = _mm256_blendv_ps(_mm256_sub_ps(_mm256_set1_ps(1.0f), tail), tail, x); /* by x's sign */
-    return _mm256_mul_ps(_mm256_max_ps(_mm256_set1_ps(-15.0f), x), phi);
+    return _mm256_mul_ps(_mm256_max_ps(_mm256_set1_ps(-13.0f), x), phi);
 }
 
 #endif
