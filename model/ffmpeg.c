@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,7 +19,8 @@
 extern char **environ;
 
 enum { READ_STEP = 1 << 18, COMPLAINT_SIZE = 4096 };
-static const size_t OUTPUT_MAX = (size_t)8 << 30; /* bytes: 6 hours of 48 kHz stereo; more is a decompression bomb */
+static const uint64_t OUTPUT_MAX = UINT64_C(8)
+                                   << 30; /* bytes: 6 hours of 48 kHz stereo; more is a decompression bomb */
 
 const char *mdl_audio_kind(const void *bytes, size_t size)
 {
@@ -45,7 +47,7 @@ const char *mdl_audio_kind(const void *bytes, size_t size)
         {0, "caff", 4, "CAF"},
         {0, "RIFX", 4, "RIFX"},
         {0, "ADIF", 4, "AAC"},
-        {8, "WAVE", 4, "WAV"},
+        {8, "WAVE", 4, "this codec in WAV"},
     };
     const unsigned char *p = bytes;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

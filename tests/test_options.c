@@ -111,6 +111,8 @@ Test(options, unknown_ones_get_a_hint)
 {
     expect_error("--modle,x", "unknown option --modle; did you mean --model?");
     expect_error("--thread=2", "unknown option --thread=2; did you mean --threads?");
+    expect_error("--modeel", "unknown option --modeel; did you mean --model?");
+    expect_error("--lgits", "unknown option --lgits; did you mean --logits?");
     expect_error("-output", "unknown option -output; did you mean --output?");
     expect_error("--out", "unknown option --out; did you mean --output?");
     expect_error("--hepl", "unknown option --hepl; did you mean --help?");
