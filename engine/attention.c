@@ -33,6 +33,8 @@ typedef struct head_scratch {
     float *keys;     /* panels [ceil(frames / nr)] of [dim][nr] */
     float *values;   /* panels [ceil(dim / nr)] of [frames][nr] */
     float *scores;   /* [MAX_QUERIES, tile] */
+    float *queries;  /* [MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
+    float *out;      /* [MAX_QUERIES, dim]  the same few cache sets */
 } head_scratch;
 
 static size_t min_size(size_t a, size_t b)
@@ -50,7 +52,9 @@ static bool pack_head(const attention_run *r, const attention_part *p, size_t he
     s->keys = eng_arena_alloc(scratch, key_panels * nr * dim, sizeof(float));
     s->values = eng_arena_alloc(scratch, value_panels * nr * p->frames, sizeof(float));
     s->scores = eng_arena_alloc(scratch, MAX_QUERIES * s->tile, sizeof(float));
-    if (!s->keys || !s->values || !s->scores) return false;
+    s->queries = eng_arena_alloc(scratch, MAX_QUERIES * dim, sizeof(float));
+    s->out = eng_arena_alloc(scratch, MAX_QUERIES * dim, sizeof(float));
+    if (!s->keys || !s->values || !s->scores || !s->queries || !s->out) return false;
     const float *keys = eng_row(r->qkv, p->begin) + width + head * dim, *values = keys + width;
     for (size_t j = 0; j < p->frames; j += nr)
         k->gemm_pack_f32(min_size(nr, p->frames - j), dim, keys + j * r->qkv.stride, r->qkv.stride, s->keys + j * dim);
@@ -84,26 +88,26 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
 {
     const kern_table *k = &r->ctx->k;
     float running_max[MAX_QUERIES], running_sum[MAX_QUERIES], rescale[MAX_QUERIES];
+    size_t dim = r->dim, first = p->begin + query, column = head * dim;
     for (size_t i = 0; i < queries; i++) {
         running_max[i] = -INFINITY;
         running_sum[i] = 0;
+        memcpy(s->queries + i * dim, eng_row(r->qkv, first + i) + column, dim * sizeof(float));
     }
-    const float *q = eng_row(r->qkv, p->begin + query) + head * r->dim;
-    const float *gate = eng_row(r->gate, head) + p->begin + query;
+    const float *gate = eng_row(r->gate, head) + first;
     const float *bias = r->bias.table + head * (2 * r->bias.reach - 1) + r->bias.reach - 1;
-    float *out = eng_row(r->out, p->begin + query) + head * r->dim;
     for (size_t key = 0; key < p->frames; key += s->tile) {
         size_t keys = min_size(s->tile, p->frames - key);
-        tile_product(k, queries, keys, r->dim, q, r->qkv.stride, s->keys + key * r->dim, r->dim, 0, s->scores, s->tile,
-                     false);
+        tile_product(k, queries, keys, dim, s->queries, dim, s->keys + key * dim, dim, 0, s->scores, s->tile, false);
         k->attention_softmax_f32(queries, keys, s->scores, s->tile, r->scale, gate,
                                  bias + ((ptrdiff_t)key - (ptrdiff_t)query), running_max, running_sum, rescale);
-        if (key) k->scale_rows_f32(queries, r->dim, out, r->out.stride, rescale);
-        tile_product(k, queries, r->dim, keys, s->scores, s->tile, s->values, p->frames, key, out, r->out.stride,
-                     key > 0);
+        if (key) k->scale_rows_f32(queries, dim, s->out, dim, rescale);
+        tile_product(k, queries, dim, keys, s->scores, s->tile, s->values, p->frames, key, s->out, dim, key > 0);
     }
     for (size_t i = 0; i < queries; i++) rescale[i] = 1.0f / running_sum[i];
-    k->scale_rows_f32(queries, r->dim, out, r->out.stride, rescale);
+    k->scale_rows_f32(queries, dim, s->out, dim, rescale);
+    for (size_t i = 0; i < queries; i++)
+        memcpy(eng_row(r->out, first + i) + column, s->out + i * dim, dim * sizeof(float));
 }
 
 static void attention_task(void *arg, size_t task, size_t worker)

@@ -1,0 +1,390 @@
+/* infer: labels recordings with the emotion in them.
+ *
+ * Inputs become rows (tools/list.h); each row is decoded, run through the model and written (tools/output.h) before the
+ * next. A row that cannot be labelled gets its error and the others go on. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/memory.h"
+#include "model/wlm.h"
+#include "tools/list.h"
+#include "tools/options.h"
+#include "tools/output.h"
+#include "weights/checkpoint.h"
+
+enum { EXIT_USAGE = 1, EXIT_MODEL = 2, EXIT_INPUTS = 3 };
+enum { CHANNELS_MIX = -1, CHANNELS_SPLIT = -2 };
+
+typedef struct infer_options {
+    const char *model, *output, *features, *text, *cpu, *channels;
+    size_t format, gender, precision;
+    uint64_t threads;
+    bool logits, quiet;
+} infer_options;
+
+#define OPTION(member) offsetof(infer_options, member)
+
+static const tool_option options[] = {
+    {"model", 'm', TOOL_TEXT, OPTION(model), "DIR_OR_FILE",
+     "the model: a folder as Hugging Face writes it, or a checkpoint file\nwith its config.json beside it", NULL, 0, 0},
+    {"format", 'f', TOOL_CHOICE, OPTION(format), NULL, "how to write the results (csv)", TOOL_FORMAT_CHOICES, 0, 0},
+    {"output", 'o', TOOL_TEXT, OPTION(output), "FILE", "write the results to FILE instead of standard output", NULL, 0, 0},
+    {"logits", 0, TOOL_FLAG, OPTION(logits), NULL, "also write the raw outputs", NULL, 0, 0},
+    {"features", 0, TOOL_TEXT, OPTION(features), "FILE",
+     "write all hidden states to FILE.safetensors: per input, tensor\n<name without folder and extension>.hidden_states "
+     "[layers+1, frames, width]", NULL, 0, 0},
+    {"gender", 'g', TOOL_CHOICE, OPTION(gender), NULL,
+     "the speakers' gender, for a model that is conditioned on it; a list's\ncolumn \"gender\" goes before it",
+     "unknown|female|male", 0, 0},
+    {"text-embeddings", 0, TOOL_TEXT, OPTION(text), "FILE",
+     "for a model that is conditioned on text: a safetensors file with, per\ninput, tensor <name without folder and "
+     "extension> [size]", NULL, 0, 0},
+    {"channels", 0, TOOL_TEXT, OPTION(channels), "mix|split|N",
+     "of recordings with several channels: label their mean (mix, the default),\neach one (split), or channel N, from 0",
+     NULL, 0, 0},
+    {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads (one per CPU)", NULL, 1, 4096},
+    {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL, "of the weights (f32)", "f32", 0, 0},
+    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon", NULL, 0, 0},
+    {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
+    {0},
+};
+
+static const tool_program program = {
+    "infer",
+    "--model DIR_OR_FILE [options] INPUT...",
+    "Labels recordings with the emotion in them.\n\n"
+    "INPUT is an audio file, a folder, a list (.txt with a path a line; .csv or .tsv whose column\n"
+    "\"file\" or \"path\" names the audio, relative to the list's folder; its other columns are kept),\n"
+    "or - for audio on standard input. WAV is decoded here, everything else by ffmpeg.\n\n"
+    "Exit status: 0 all labelled; 1 wrong usage; 2 the model cannot be loaded; 3 some inputs failed.",
+    options,
+};
+
+typedef struct infer {
+    infer_options o;
+    long channels; /* CHANNELS_MIX, CHANNELS_SPLIT or a channel */
+    tool_list list;
+    wlm_model *model;
+    const char **classes;
+    tool_output *out;
+    wts_writer *features;
+    wts_checkpoint text;
+    kern_table scalar; /* for reading text embeddings */
+    size_t gender_column;
+    double audio_seconds, started;
+    bool progress;
+} infer;
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int complain(int status, const char *message)
+{
+    fprintf(stderr, "infer: %s\n", message);
+    return status;
+}
+
+/* The file's name without folder and extension. */
+static void stem_of(const char *file, char *out, size_t size)
+{
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file, *dot = strrchr(name, '.');
+    size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), name);
+}
+
+/* ---- Progress: one line on a terminal, rewritten. ---- */
+
+static void show_progress(const infer *f, size_t done)
+{
+    if (!f->progress) return;
+    double elapsed = seconds_now() - f->started;
+    fprintf(stderr, "\r%zu of %zu files", done, f->list.row_count);
+    if (done && elapsed > 0) {
+        double left = elapsed / (double)done * (double)(f->list.row_count - done);
+        fprintf(stderr, ", %.1f s of audio a second, %d:%02d left", f->audio_seconds / elapsed, (int)left / 60,
+                (int)left % 60);
+    }
+    fputs(done == f->list.row_count ? "\033[K\n" : "\033[K", stderr);
+}
+
+static void clear_progress(const infer *f)
+{
+    if (f->progress) fputs("\r\033[K", stderr);
+}
+
+/* ---- One row ---- */
+
+static eng_status write_failure(infer *f, size_t row, size_t channel, const char *message, eng_error *err)
+{
+    clear_progress(f);
+    const char *path = f->list.rows[row].path;
+    bool named = strncmp(message, path, strlen(path)) == 0; /* errors of the file itself begin with its name */
+    fprintf(stderr, "infer: %s%s%s\n", named ? "" : f->list.rows[row].file, named ? "" : ": ", message);
+    tool_result failed = {.row = row, .channel = channel, .error = message};
+    return tool_output_write(f->out, &failed, err);
+}
+
+/* The row's gender: the list's, else --gender; NULL when there is none; *bad gets a value that is no gender. */
+static const char *row_gender(const infer *f, size_t row, const char **bad)
+{
+    static const char *const names[] = {NULL, "female", "male"};
+    const char *value = tool_list_value(&f->list, row, f->gender_column);
+    *bad = NULL;
+    if (strcasecmp(value, "female") == 0 || strcasecmp(value, "f") == 0) return "female";
+    if (strcasecmp(value, "male") == 0 || strcasecmp(value, "m") == 0) return "male";
+    if (*value) *bad = value;
+    return names[f->o.gender];
+}
+
+/* Reads the row's text embedding into out; false with a message when there is none that fits. */
+static bool row_text(const infer *f, size_t row, float *out, char *message, size_t size)
+{
+    char stem[1024];
+    stem_of(f->list.rows[row].file, stem, sizeof stem);
+    const wts_tensor *t = wts_checkpoint_find(&f->text, stem);
+    size_t want = wlm_model_text_size(f->model);
+    eng_error err = {0};
+    if (!t) snprintf(message, size, "no text embedding: %s has no tensor %s", f->o.text, stem);
+    else if (t->count != want)
+        snprintf(message, size, "text embedding %s has %zu numbers; the model expects %zu", stem, t->count, want);
+    else if (wts_tensor_read_f32(t, &f->scalar, 0, want, out, &err))
+        snprintf(message, size, "text embedding %s", err.message);
+    else return true;
+    return false;
+}
+
+static eng_status write_features(infer *f, size_t row, size_t channel, const wlm_result *result, eng_error *err)
+{
+    char stem[1024], name[1100];
+    size_t shape[3];
+    stem_of(f->list.rows[row].file, stem, sizeof stem);
+    if (channel == TOOL_NO_CHANNEL) snprintf(name, sizeof name, "%s.hidden_states", stem);
+    else snprintf(name, sizeof name, "%s.channel%zu.hidden_states", stem, channel);
+    const float *states = wlm_result_hidden_states(result, 0, &shape[0], &shape[1], &shape[2]);
+    return wts_writer_add(f->features, name, WTS_F32, 3, shape, states, err);
+}
+
+/* Labels one channel of a decoded row. */
+static eng_status label_channel(infer *f, size_t row, size_t channel, const wlm_audio *audio, size_t index,
+                                eng_error *err)
+{
+    char message[1200];
+    const char *bad = NULL;
+    wlm_input input = {.samples = wlm_audio_samples(audio, index), .count = wlm_audio_count(audio)};
+    if (wlm_model_wants_gender(f->model)) {
+        input.gender = row_gender(f, row, &bad);
+        if (bad) snprintf(message, sizeof message, "gender \"%.100s\"; expected female or male", bad);
+        else if (!input.gender)
+            snprintf(message, sizeof message, "no gender: the model is conditioned on it; fill the list's column "
+                                              "\"gender\" or give --gender");
+        if (bad || !input.gender) return write_failure(f, row, channel, message, err);
+    }
+    float *text = NULL;
+    if (wlm_model_text_size(f->model)) {
+        text = eng_alloc(wlm_model_text_size(f->model), sizeof *text);
+        if (!text) return eng_fail(err, ENG_E_MEMORY, "out of memory for a text embedding");
+        if (!row_text(f, row, text, message, sizeof message)) {
+            eng_free(text);
+            return write_failure(f, row, channel, message, err);
+        }
+        input.text = text;
+    }
+    wlm_error failure;
+    wlm_result *result;
+    int status = wlm_run(f->model, 1, &input, f->features ? WLM_HIDDEN_STATES : 0, &result, &failure);
+    eng_free(text);
+    if (status) return write_failure(f, row, channel, failure.message, err);
+    tool_result r = {.row = row,
+                     .channel = channel,
+                     .label = wlm_result_best(result, 0),
+                     .scores = wlm_result_scores(result, 0),
+                     .logits = f->o.logits ? wlm_result_logits(result, 0) : NULL};
+    eng_status written = f->features ? write_features(f, row, channel, result, err) : ENG_OK;
+    if (!written) written = tool_output_write(f->out, &r, err);
+    wlm_result_free(result);
+    return written;
+}
+
+static eng_status label_row(infer *f, size_t row, eng_error *err)
+{
+    wlm_error failure;
+    wlm_audio *audio;
+    if (wlm_audio_read(f->list.rows[row].path, &audio, &failure))
+        return write_failure(f, row, TOOL_NO_CHANNEL, failure.message, err);
+    f->audio_seconds += (double)wlm_audio_count(audio) / 16000;
+    size_t channels = wlm_audio_channels(audio);
+    eng_status status = ENG_OK;
+    if (f->channels >= 0 && (size_t)f->channels >= channels) {
+        char message[128];
+        snprintf(message, sizeof message, "no channel %ld: the recording has %zu (numbered from 0)", f->channels, channels);
+        status = write_failure(f, row, TOOL_NO_CHANNEL, message, err);
+    } else if (f->channels == CHANNELS_SPLIT) {
+        for (size_t c = 0; c < channels && !status; c++) status = label_channel(f, row, c, audio, c, err);
+    } else {
+        if (f->channels == CHANNELS_MIX) wlm_audio_mix(audio);
+        status = label_channel(f, row, TOOL_NO_CHANNEL, audio, f->channels > 0 ? (size_t)f->channels : 0, err);
+    }
+    wlm_audio_free(audio);
+    return status;
+}
+
+/* ---- Setting up ---- */
+
+static bool parse_channels(const char *text, long *out)
+{
+    char *end;
+    if (!text || strcmp(text, "mix") == 0) *out = CHANNELS_MIX;
+    else if (strcmp(text, "split") == 0) *out = CHANNELS_SPLIT;
+    else {
+        *out = strtol(text, &end, 10);
+        return *text >= '0' && *text <= '9' && !*end && *out < 64;
+    }
+    return true;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Features are named by file name: two inputs of one name would be one tensor. Returns such a name (to free), or NULL. */
+static char *duplicate_stem(const tool_list *list)
+{
+    char **stems = eng_alloc_zero(list->row_count, sizeof *stems), *found = NULL;
+    for (size_t i = 0; stems && i < list->row_count; i++) {
+        char stem[1024];
+        stem_of(list->rows[i].file, stem, sizeof stem);
+        stems[i] = eng_strdup(stem);
+        if (!stems[i]) break;
+    }
+    if (stems && list->row_count && stems[list->row_count - 1]) {
+        qsort(stems, list->row_count, sizeof *stems, by_text);
+        for (size_t i = 1; i < list->row_count && !found; i++)
+            if (strcmp(stems[i - 1], stems[i]) == 0) found = eng_strdup(stems[i]);
+    }
+    for (size_t i = 0; stems && i < list->row_count; i++) eng_free(stems[i]);
+    eng_free(stems);
+    return found;
+}
+
+static int open_model(infer *f)
+{
+    wlm_options o = {.threads = (size_t)f->o.threads, .cpu = f->o.cpu};
+    wlm_error err;
+    if (wlm_model_open(f->o.model, &o, &f->model, &err))
+        return complain(err.status == WLM_E_USAGE ? EXIT_USAGE : EXIT_MODEL, err.message);
+    if (!f->o.quiet && wlm_model_note(f->model)) complain(0, wlm_model_note(f->model));
+    size_t labels = wlm_model_labels(f->model);
+    f->classes = eng_alloc(labels, sizeof *f->classes);
+    if (!f->classes) return complain(EXIT_MODEL, "out of memory");
+    for (size_t i = 0; i < labels; i++) f->classes[i] = wlm_model_label(f->model, i);
+    if (!labels && !f->o.features && !f->o.quiet)
+        complain(0, "the model has no head: rows have no label; --features FILE writes its hidden states");
+    bool gender = f->o.gender || f->gender_column != TOOL_NO_COLUMN;
+    if (wlm_model_wants_gender(f->model) && !gender)
+        return complain(EXIT_USAGE, "the model is conditioned on gender: give --gender female|male, or a list with a "
+                                    "column \"gender\"");
+    if (!wlm_model_wants_gender(f->model) && f->o.gender)
+        complain(0, "the model is not conditioned on gender: --gender is ignored");
+    if (wlm_model_text_size(f->model) && !f->o.text)
+        return complain(EXIT_USAGE, "the model is conditioned on text: give --text-embeddings FILE");
+    if (!wlm_model_text_size(f->model) && f->o.text)
+        complain(0, "the model is not conditioned on text: --text-embeddings is ignored");
+    return 0;
+}
+
+static int open_files(infer *f)
+{
+    eng_error err = {0};
+    if (wlm_model_text_size(f->model)) {
+        if (!kern_table_fill(&f->scalar, KERN_TIER_SCALAR, 0)) return complain(EXIT_USAGE, "no scalar kernels");
+        if (wts_checkpoint_open(f->o.text, &f->text, &err)) return complain(EXIT_USAGE, err.message);
+    }
+    if (f->o.features) {
+        char *twice = duplicate_stem(&f->list);
+        if (twice) {
+            fprintf(stderr, "infer: --features names tensors by file name, and two inputs are named %s\n", twice);
+            eng_free(twice);
+            return EXIT_USAGE;
+        }
+        size_t name_bytes = 0;
+        for (size_t i = 0; i < f->list.row_count; i++) name_bytes += strlen(f->list.rows[i].file) + 32;
+        if (wts_writer_open(f->o.features, f->list.row_count, name_bytes, NULL, &f->features, &err))
+            return complain(EXIT_INPUTS, err.message);
+    }
+    tool_output_spec spec = {.format = (tool_format)f->o.format,
+                             .path = f->o.output,
+                             .list = &f->list,
+                             .classes = f->classes,
+                             .class_count = wlm_model_labels(f->model),
+                             .channels = f->channels == CHANNELS_SPLIT,
+                             .logits = f->o.logits};
+    if (tool_output_open(&spec, &f->out, &err)) return complain(EXIT_INPUTS, err.message);
+    return 0;
+}
+
+static int label_all(infer *f)
+{
+    eng_error err = {0};
+    eng_status status = ENG_OK;
+    f->progress = !f->o.quiet && isatty(STDERR_FILENO);
+    f->started = seconds_now();
+    for (size_t row = 0; row < f->list.row_count && !status; row++) {
+        show_progress(f, row);
+        status = label_row(f, row, &err);
+    }
+    if (!status) show_progress(f, f->list.row_count);
+    size_t failed = tool_output_failed_rows(f->out);
+    if (!status && f->features) {
+        status = wts_writer_finish(f->features, &err);
+        f->features = NULL;
+    }
+    if (!status) {
+        status = tool_output_close(f->out, &err);
+        f->out = NULL;
+    }
+    if (status) return complain(EXIT_INPUTS, err.message);
+    if (failed) fprintf(stderr, "infer: %zu of %zu inputs could not be labelled\n", failed, f->list.row_count);
+    return failed ? EXIT_INPUTS : 0;
+}
+
+static int run(infer *f, size_t inputs, char **argv)
+{
+    eng_error err = {0};
+    if (!f->o.model) return complain(EXIT_USAGE, "no model: give --model DIR_OR_FILE (--help shows all options)");
+    if (inputs == 0) return complain(EXIT_USAGE, "no input: name audio files, folders or lists (--help shows more)");
+    if (!parse_channels(f->o.channels, &f->channels)) {
+        fprintf(stderr, "infer: --channels %s: expected mix, split or a channel's number from 0 to 63\n", f->o.channels);
+        return EXIT_USAGE;
+    }
+    if (tool_list_load(argv + 1, inputs, &f->list, &err)) return complain(EXIT_USAGE, err.message);
+    f->gender_column = tool_list_column(&f->list, "gender");
+    if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");
+    int status = open_model(f);
+    if (!status) status = open_files(f);
+    return status ? status : label_all(f);
+}
+
+int main(int argc, char **argv)
+{
+    static infer f;
+    size_t inputs;
+    int status;
+    if (!tool_options_start(&program, argc, argv, &f.o, &inputs, &status)) return status;
+    status = run(&f, inputs, argv);
+    tool_output_abandon(f.out);
+    wts_writer_abandon(f.features);
+    if (f.text.path) wts_checkpoint_close(&f.text);
+    wlm_model_close(f.model);
+    eng_free(f.classes);
+    tool_list_free(&f.list);
+    return status;
+}
