@@ -21,6 +21,12 @@
 
 #include <stddef.h>
 
+#if defined(__GNUC__)
+#define WLM_API __attribute__((visibility("default")))
+#else
+#define WLM_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -43,7 +49,7 @@ typedef struct wlm_error {
 } wlm_error;
 
 /* "0.1.0" */
-const char *wlm_version(void);
+WLM_API const char *wlm_version(void);
 
 /* ---- Models ---- */
 
@@ -58,33 +64,33 @@ typedef struct wlm_options {
 /* Loads a model: a folder as Hugging Face writes it (config.json beside model.safetensors or pytorch_model.bin), or a
  * checkpoint file with its config.json beside it; Microsoft's WavLM-*.pt carries its own configuration. options may be
  * NULL. Close with wlm_model_close. */
-int wlm_model_open(const char *path, const wlm_options *options, wlm_model **out, wlm_error *err);
-void wlm_model_close(wlm_model *model);
+WLM_API int wlm_model_open(const char *path, const wlm_options *options, wlm_model **out, wlm_error *err);
+WLM_API void wlm_model_close(wlm_model *model);
 
 /* Number of outputs; 0 for a backbone without a head. */
-size_t wlm_model_labels(const wlm_model *model);
+WLM_API size_t wlm_model_labels(const wlm_model *model);
 
 /* Name of output i (id2label); NULL when there is no such output. Valid while the model is. */
-const char *wlm_model_label(const wlm_model *model, size_t i);
+WLM_API const char *wlm_model_label(const wlm_model *model, size_t i);
 
 /* 1: the outputs are values (arousal, dominance, valence), not classes; scores are the raw outputs. */
-int wlm_model_is_regression(const wlm_model *model);
+WLM_API int wlm_model_is_regression(const wlm_model *model);
 
 /* 1: every input needs a gender. */
-int wlm_model_wants_gender(const wlm_model *model);
+WLM_API int wlm_model_wants_gender(const wlm_model *model);
 
 /* Size of the text embedding that every input needs; 0: none. */
-size_t wlm_model_text_size(const wlm_model *model);
+WLM_API size_t wlm_model_text_size(const wlm_model *model);
 
 /* Fewest samples at 16 kHz that give a result (400 for the released models). */
-size_t wlm_model_min_samples(const wlm_model *model);
+WLM_API size_t wlm_model_min_samples(const wlm_model *model);
 
 /* Kernel tier and number of threads in use. */
-const char *wlm_model_cpu(const wlm_model *model);
-size_t wlm_model_threads(const wlm_model *model);
+WLM_API const char *wlm_model_cpu(const wlm_model *model);
+WLM_API size_t wlm_model_threads(const wlm_model *model);
 
 /* Something the user should know about how the files were read, one line; NULL when there is nothing. */
-const char *wlm_model_note(const wlm_model *model);
+WLM_API const char *wlm_model_note(const wlm_model *model);
 
 /* ---- Audio ---- */
 
@@ -92,17 +98,17 @@ typedef struct wlm_audio wlm_audio;
 
 /* Reads an audio file ("-": standard input) and resamples it to 16 kHz. WAV is decoded here, everything else by the
  * ffmpeg program when it is installed. */
-int wlm_audio_read(const char *path, wlm_audio **out, wlm_error *err);
-void wlm_audio_free(wlm_audio *audio);
+WLM_API int wlm_audio_read(const char *path, wlm_audio **out, wlm_error *err);
+WLM_API void wlm_audio_free(wlm_audio *audio);
 
-size_t wlm_audio_channels(const wlm_audio *audio);
-size_t wlm_audio_count(const wlm_audio *audio); /* samples of each channel, at 16 kHz */
+WLM_API size_t wlm_audio_channels(const wlm_audio *audio);
+WLM_API size_t wlm_audio_count(const wlm_audio *audio); /* samples of each channel, at 16 kHz */
 
 /* Samples of channel c; NULL when there is no such channel. Valid while the audio is. */
-const float *wlm_audio_samples(const wlm_audio *audio, size_t c);
+WLM_API const float *wlm_audio_samples(const wlm_audio *audio, size_t c);
 
 /* Replaces all channels by their mean. */
-void wlm_audio_mix(wlm_audio *audio);
+WLM_API void wlm_audio_mix(wlm_audio *audio);
 
 /* ---- Running ---- */
 
@@ -119,21 +125,22 @@ typedef struct wlm_result wlm_result;
 
 /* Labels n utterances as one batch. An utterance's result has the same bits in any batch, in any order, on any number of
  * threads. flags: 0 or WLM_HIDDEN_STATES. Free with wlm_result_free. */
-int wlm_run(wlm_model *model, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out, wlm_error *err);
-void wlm_result_free(wlm_result *result);
+WLM_API int wlm_run(wlm_model *model, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out,
+                    wlm_error *err);
+WLM_API void wlm_result_free(wlm_result *result);
 
 /* Of utterance u, in order of ids [labels]: raw outputs; probabilities (softmax; for regression the raw outputs). NULL
  * for a model without a head. Valid while the result is. */
-const float *wlm_result_logits(const wlm_result *result, size_t u);
-const float *wlm_result_scores(const wlm_result *result, size_t u);
+WLM_API const float *wlm_result_logits(const wlm_result *result, size_t u);
+WLM_API const float *wlm_result_scores(const wlm_result *result, size_t u);
 
 /* Id of the most probable class of utterance u (the first of equals). */
-size_t wlm_result_best(const wlm_result *result, size_t u);
+WLM_API size_t wlm_result_best(const wlm_result *result, size_t u);
 
 /* Hidden states of utterance u as Hugging Face defines them, [states, frames, width], states = layers + 1; NULL unless
  * asked for. */
-const float *wlm_result_hidden_states(const wlm_result *result, size_t u, size_t *states, size_t *frames,
-                                      size_t *width);
+WLM_API const float *wlm_result_hidden_states(const wlm_result *result, size_t u, size_t *states, size_t *frames,
+                                              size_t *width);
 
 #ifdef __cplusplus
 }
