@@ -18,6 +18,7 @@ __attribute__((target("avx512f"))) static void peak_avx512(float *sink)
 {
     const __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
     __m512 x[CHAINS];
+#pragma GCC unroll 12
     for (size_t i = 0; i < CHAINS; i++) x[i] = _mm512_set1_ps((float)i);
     for (size_t s = 0; s < STEPS; s++)
 #pragma GCC unroll 12
@@ -25,6 +26,7 @@ __attribute__((target("avx512f"))) static void peak_avx512(float *sink)
             x[i] = _mm512_fmadd_ps(x[i], a, b);
             __asm__ volatile("" : "+v"(x[i]));
         }
+#pragma GCC unroll 12
     for (size_t i = 1; i < CHAINS; i++) x[0] = _mm512_add_ps(x[0], x[i]);
     *sink = _mm512_cvtss_f32(x[0]);
 }
@@ -33,6 +35,7 @@ __attribute__((target("avx2,fma"))) static void peak_avx2(float *sink)
 {
     const __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
     __m256 x[CHAINS];
+#pragma GCC unroll 12
     for (size_t i = 0; i < CHAINS; i++) x[i] = _mm256_set1_ps((float)i);
     for (size_t s = 0; s < STEPS; s++)
 #pragma GCC unroll 12
@@ -40,6 +43,7 @@ __attribute__((target("avx2,fma"))) static void peak_avx2(float *sink)
             x[i] = _mm256_fmadd_ps(x[i], a, b);
             __asm__ volatile("" : "+x"(x[i]));
         }
+#pragma GCC unroll 12
     for (size_t i = 1; i < CHAINS; i++) x[0] = _mm256_add_ps(x[0], x[i]);
     *sink = _mm256_cvtss_f32(x[0]);
 }
@@ -50,6 +54,7 @@ static void peak_neon(float *sink)
 {
     const float32x4_t a = vdupq_n_f32(0.5f), b = vdupq_n_f32(0.25f);
     float32x4_t x[CHAINS];
+#pragma GCC unroll 12
     for (size_t i = 0; i < CHAINS; i++) x[i] = vdupq_n_f32((float)i);
     for (size_t s = 0; s < STEPS; s++)
 #pragma GCC unroll 12
@@ -57,6 +62,7 @@ static void peak_neon(float *sink)
             x[i] = vfmaq_f32(a, x[i], b);
             __asm__ volatile("" : "+w"(x[i]));
         }
+#pragma GCC unroll 12
     for (size_t i = 1; i < CHAINS; i++) x[0] = vaddq_f32(x[0], x[i]);
     *sink = vgetq_lane_f32(x[0], 0);
 }
@@ -65,9 +71,11 @@ static void peak_neon(float *sink)
 static void peak_scalar(float *sink)
 {
     float x[CHAINS];
+#pragma GCC unroll 12
     for (size_t i = 0; i < CHAINS; i++) x[i] = (float)i;
     for (size_t s = 0; s < STEPS; s++)
         for (size_t i = 0; i < CHAINS; i++) x[i] = fmaf(x[i], 0.5f, 0.25f);
+#pragma GCC unroll 12
     for (size_t i = 1; i < CHAINS; i++) x[0] += x[i];
     *sink = x[0];
 }

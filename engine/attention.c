@@ -79,7 +79,7 @@ static void tile_product(const kern_table *k, size_t rows, size_t n, size_t dept
     for (size_t j = 0; j < n; j += nr)
         for (size_t i = 0; i < rows; i += mr)
             k->gemm_f32(min_size(mr, rows - i), min_size(nr, n - j), depth, a + i * lda, lda,
-                        panels + j * panel_rows + first_row * nr, nr, c + i * ldc + j, ldc, accumulate);
+                        panels + j * panel_rows + first_row * nr, nr, c + i * ldc + j, ldc, accumulate, NULL);
 }
 
 /* queries rows from query on, against all keys. */

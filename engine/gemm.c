@@ -7,6 +7,7 @@
  * The copy serves caches and TLB: rows of A that are a large power of two apart would compete for the same few sets. */
 #include "engine/gemm.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { SMALL_BYTES = 1 << 20, ROW_PAD = 16 };
@@ -48,6 +49,14 @@ void eng_packed_fill(const kern_table *k, eng_packed *p, size_t first, size_t co
         k->gemm_pack_f32(min_size(p->nr, count - j), p->k, w + j * ldw, ldw, p->panels + (first + j) * p->k);
 }
 
+/* The next panel of W is fetched while this one is used, a share by each of the tiles: W comes from memory or L3, and the
+ * first tile of a panel would wait for it. */
+static kern_ahead next_panel(const float *next, size_t depth, size_t tile, size_t tiles, size_t row_bytes)
+{
+    size_t step = ceil_div(row_bytes, tiles);
+    return (kern_ahead){(const void *)((uintptr_t)next + tile * depth * step), step};
+}
+
 /* One task: C[rows, columns j0..j1) over the whole depth. j0 is a multiple of nr. pack holds rows x (kc + ROW_PAD) floats,
  * or is NULL to read A in place. */
 static void gemm_block(const kern_table *k, float *pack, size_t rows, size_t j0, size_t j1, const float *a, size_t lda,
@@ -66,11 +75,14 @@ static void gemm_block(const kern_table *k, float *pack, size_t rows, size_t j0,
         }
         for (size_t j = j0; j < j1; j += b.nr) {
             const float *panel = w->panels + j * w->k + p0 * b.nr;
+            /* After the last panel comes the first one of the next slice. */
+            const float *next = j + b.nr < j1 ? panel + b.nr * w->k : w->panels + j0 * w->k + (p0 + depth) * b.nr;
             size_t n = min_size(b.nr, j1 - j);
             for (size_t i = 0; i < rows; i += b.mr) {
                 size_t m = min_size(b.mr, rows - i);
                 float *tile = c + i * ldc + j;
-                k->gemm_f32(m, n, depth, block + i * ldb, ldb, panel, b.nr, tile, ldc, p0 > 0);
+                kern_ahead ahead = next_panel(next, depth, i / b.mr, ceil_div(rows, b.mr), b.nr * sizeof *next);
+                k->gemm_f32(m, n, depth, block + i * ldb, ldb, panel, b.nr, tile, ldc, p0 > 0, &ahead);
                 if (last && (e->bias || e->act != KERN_ACT_NONE || e->residual))
                     k->epilogue_f32(m, n, tile, ldc, e->bias ? e->bias + j : NULL, e->act,
                                     e->residual ? e->residual + i * e->ldr + j : NULL, e->ldr);

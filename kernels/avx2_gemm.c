@@ -34,7 +34,7 @@ static inline void store_c(float *c, bool whole, __m256i lanes, __m256 v)
  */
 static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,
                                                        const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                                                       size_t ldc, bool accumulate)
+                                                       size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m256 sum[MR][2];
 #pragma GCC unroll 6
@@ -46,7 +46,11 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool
     for (size_t i = m; i < 2 * m; i++) prefetch(c, i * ldc);
 
     const float *a0 = a, *a3 = a + 3 * lda;
+    uintptr_t fetch = (uintptr_t)(ahead != NULL ? ahead->start : b);
+    const size_t step = ahead != NULL ? ahead->step : 0;
     for (size_t p = 0; p < k; p++) {
+        _mm_prefetch((const char *)fetch, _MM_HINT_T1);
+        fetch += step;
         __m256 bv[2];
         prefetch(b, B_AHEAD * NR);
 #pragma GCC unroll 2
@@ -68,30 +72,31 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool
 
 static inline __attribute__((always_inline)) void tile_rows(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,
                                                             const float *a, size_t lda, const float *b, size_t ldb,
-                                                            float *c, size_t ldc, bool accumulate)
+                                                            float *c, size_t ldc, bool accumulate,
+                                                            const kern_ahead *ahead)
 {
     switch (m) {
-    case 6: tile(6, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 5: tile(5, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 4: tile(4, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 3: tile(3, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 2: tile(2, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 1: tile(1, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 6: tile(6, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 5: tile(5, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 4: tile(4, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 3: tile(3, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 2: tile(2, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 1: tile(1, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
     default: break;
     }
 }
 
 static void kern_gemm_f32_avx2(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                               float *c, size_t ldc, bool accumulate)
+                               float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     if (m == 0 || n == 0) return;
     const __m256i lanes = kern_lanes_avx2(n > LANES ? n - LANES : n);
     if (n == NR)
-        tile_rows(m, 2, true, lanes, k, a, lda, b, ldb, c, ldc, accumulate);
+        tile_rows(m, 2, true, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
     else if (n > LANES)
-        tile_rows(m, 2, false, lanes, k, a, lda, b, ldb, c, ldc, accumulate);
+        tile_rows(m, 2, false, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
     else
-        tile_rows(m, 1, false, lanes, k, a, lda, b, ldb, c, ldc, accumulate);
+        tile_rows(m, 1, false, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
 }
 
 void kern_table_fill_avx2_gemm(kern_table *t)

@@ -27,7 +27,7 @@ static inline __attribute__((always_inline)) void prefetch_below(size_t m, size_
 /* One tile of m <= 14 rows and nv <= 2 vectors; both are constants where this is inlined. */
 static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, const __mmask16 mask[2], size_t k,
                                                        const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                                                       size_t ldc, bool accumulate)
+                                                       size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m512 sum[MR][2];
 #pragma GCC unroll 14
@@ -39,7 +39,11 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, cons
 
     /* Five base pointers and the strides lda and 2 lda address 14 rows within the 16 general registers. */
     const float *a0 = a, *a3 = a + 3 * lda, *a6 = a + 6 * lda, *a9 = a + 9 * lda, *a12 = a + 12 * lda;
+    uintptr_t fetch = (uintptr_t)(ahead != NULL ? ahead->start : b);
+    const size_t step = ahead != NULL ? ahead->step : 0;
     for (size_t p = 0; p < k; p++) {
+        _mm_prefetch((const char *)fetch, _MM_HINT_T1);
+        fetch += step;
         __m512 bv[2];
 #pragma GCC unroll 2
         for (size_t v = 0; v < nv; v++) prefetch(b, B_AHEAD * NR + v * LANES);
@@ -63,36 +67,37 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, cons
 
 static inline __attribute__((always_inline)) void tile_rows(size_t m, size_t nv, const __mmask16 mask[2], size_t k,
                                                             const float *a, size_t lda, const float *b, size_t ldb,
-                                                            float *c, size_t ldc, bool accumulate)
+                                                            float *c, size_t ldc, bool accumulate,
+                                                            const kern_ahead *ahead)
 {
     switch (m) {
-    case 14: tile(14, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 13: tile(13, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 12: tile(12, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 11: tile(11, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 10: tile(10, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 9: tile(9, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 8: tile(8, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 7: tile(7, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 6: tile(6, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 5: tile(5, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 4: tile(4, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 3: tile(3, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 2: tile(2, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
-    case 1: tile(1, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 14: tile(14, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 13: tile(13, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 12: tile(12, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 11: tile(11, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 10: tile(10, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 9: tile(9, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 8: tile(8, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 7: tile(7, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 6: tile(6, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 5: tile(5, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 4: tile(4, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 3: tile(3, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 2: tile(2, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 1: tile(1, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
     default: break;
     }
 }
 
 static void kern_gemm_f32_avx512(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                                 float *c, size_t ldc, bool accumulate)
+                                 float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     if (m == 0 || n == 0) return;
     const __mmask16 mask[2] = {kern_lanes_avx512(n), n > LANES ? kern_lanes_avx512(n - LANES) : 0};
     if (n > LANES)
-        tile_rows(m, 2, mask, k, a, lda, b, ldb, c, ldc, accumulate);
+        tile_rows(m, 2, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
     else
-        tile_rows(m, 1, mask, k, a, lda, b, ldb, c, ldc, accumulate);
+        tile_rows(m, 1, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
 }
 
 void kern_table_fill_avx512_gemm(kern_table *t)

@@ -44,6 +44,13 @@ typedef struct kern_gemm_blocks {
 } kern_gemm_blocks;
 
 /* Data come first; from gemm_f32 on there are function pointers only (kern_table_check walks them). */
+/* What to fetch into L2 while a GEMM micro-kernel runs: the cache line at start + p * step bytes in step p of k. Any
+ * address will do: a prefetch of one that is not there does nothing. */
+typedef struct kern_ahead {
+    const void *start;
+    size_t step;
+} kern_ahead;
+
 typedef struct kern_table {
     kern_tier tier;
     unsigned caps;
@@ -56,9 +63,10 @@ typedef struct kern_table {
      * depend neither on the tier nor on how k is split into blocks.
      * a: m rows of k floats, row stride lda >= 1 (rows may overlap: lda < k is a strided convolution).
      * b: k rows of nr readable floats, row stride ldb >= nr; columns n..nr-1 are read but do not matter.
-     * c: row stride ldc; only [m,n] is read (accumulate) or written. accumulate = false never reads C. */
+     * c: row stride ldc; only [m,n] is read (accumulate) or written. accumulate = false never reads C.
+     * ahead: a hint without effect on the result, or NULL. */
     void (*gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                     size_t ldc, bool accumulate);
+                     size_t ldc, bool accumulate, const kern_ahead *ahead);
 
     /* Packs n <= nr rows of W[n,k] (row stride ldw; torch's Linear layout) into a B panel [k][nr]:
      * panel[p * nr + j] = w[j * ldw + p], zero for n <= j < nr. [exact] */

@@ -12,7 +12,7 @@
 #define KERN_NEON_MR 8
 #define KERN_NEON_NR 12
 void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                        size_t ldc, bool accumulate);
+                        size_t ldc, bool accumulate, const kern_ahead *ahead);
 void kern_gemm_pack_f32_neon(size_t n, size_t k, const float *w, size_t ldw, float *panel);
 
 /* neon_epilogue.c */

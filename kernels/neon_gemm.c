@@ -113,8 +113,9 @@ static void tile_rows(size_t m, size_t k, const float *a, size_t lda, const floa
 }
 
 void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                        size_t ldc, bool accumulate)
+                        size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
+    (void)ahead;
     if (n == KERN_NEON_NR) {
         tile_rows(m, k, a, lda, b, ldb, c, ldc, accumulate);
         return;

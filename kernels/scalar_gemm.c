@@ -6,8 +6,9 @@
 static const kern_gemm_blocks blocks_scalar = {.mr = 4, .nr = 8, .kc = 256, .mc = 64, .nc = 256};
 
 static void kern_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                                 float *c, size_t ldc, bool accumulate)
+                                 float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
+    (void)ahead;
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             float sum = accumulate ? c[i * ldc + j] : 0.0f;

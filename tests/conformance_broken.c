@@ -8,15 +8,16 @@
 static kern_table good; /* the scalar tier, filled by conf_breakages */
 
 static void gemm_one_past(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                          size_t ldc, bool accumulate)
+                          size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
-    good.gemm_f32(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
+    good.gemm_f32(m, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
     if (m > 0 && n > 0) c[(m - 1) * ldc + n] = 0.0f;
 }
 
 static void gemm_unfused(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                         size_t ldc, bool accumulate)
+                         size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
+    (void)ahead;
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             float sum = accumulate ? c[i * ldc + j] : 0.0f;
@@ -26,22 +27,22 @@ static void gemm_unfused(size_t m, size_t n, size_t k, const float *a, size_t ld
 }
 
 static void gemm_adds_last(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                           float *c, size_t ldc, bool accumulate)
+                           float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             const float before = c[i * ldc + j];
-            good.gemm_f32(1, 1, k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, false);
+            good.gemm_f32(1, 1, k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, false, ahead);
             if (accumulate) c[i * ldc + j] += before;
         }
 }
 
 static void gemm_times_zero(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                            float *c, size_t ldc, bool accumulate)
+                            float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     for (size_t i = 0; i < m && !accumulate; i++)
         for (size_t j = 0; j < n; j++) c[i * ldc + j] *= 0.0f; /* reads C: NaN stays */
-    good.gemm_f32(m, n, k, a, lda, b, ldb, c, ldc, true);
+    good.gemm_f32(m, n, k, a, lda, b, ldb, c, ldc, true, ahead);
 }
 
 static void pack_no_padding(size_t n, size_t k, const float *w, size_t ldw, float *panel)

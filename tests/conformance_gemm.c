@@ -19,8 +19,9 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
     float *want = accumulate ? conf_f32_filled(r, m, n, ldc, values) : conf_f32(r, m, n, ldc);
     float *got = accumulate ? conf_f32_copy(r, m, n, ldc, want, ldc) : conf_f32(r, m, n, ldc);
 
-    r->ref->gemm_f32(m, n, k, a, lda, b, ldb, want, ldc, accumulate);
-    r->sut->gemm_f32(m, n, k, a, lda, b, ldb, got, ldc, accumulate);
+    r->ref->gemm_f32(m, n, k, a, lda, b, ldb, want, ldc, accumulate, NULL);
+    const kern_ahead ahead = {want, 64};
+    r->sut->gemm_f32(m, n, k, a, lda, b, ldb, got, ldc, accumulate, accumulate ? &ahead : NULL);
     conf_expect_bits(r, "c", m, n, got, ldc, want, ldc);
     conf_release(r, mark);
 }

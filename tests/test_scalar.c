@@ -21,10 +21,10 @@ Test(scalar, gemm_multiplies_strided_and_overlapping_rows)
     const float a[4] = {1, 2, 3, 4}; /* rows of 3 at stride 1: [1 2 3], [2 3 4] */
     const float b[3 * 9] = {1, 10, 0, 0, 0, 0, 0, 0, 99, 2, 20, 0, 0, 0, 0, 0, 0, 99, 3, 30};
     float c[2 * 3] = {NAN, NAN, 7, NAN, NAN, 7};
-    t.gemm_f32(2, 2, 3, a, 1, b, 9, c, 3, false);
+    t.gemm_f32(2, 2, 3, a, 1, b, 9, c, 3, false, NULL);
     const float once[6] = {14, 140, 7, 20, 200, 7}, twice[6] = {28, 280, 7, 40, 400, 7};
     cr_assert(cmp_bits(c, once, 6, report, sizeof report), "%s", report);
-    t.gemm_f32(2, 2, 3, a, 1, b, 9, c, 3, true);
+    t.gemm_f32(2, 2, 3, a, 1, b, 9, c, 3, true, NULL);
     cr_assert(cmp_bits(c, twice, 6, report, sizeof report), "%s", report);
 }
 
@@ -33,7 +33,7 @@ Test(scalar, gemm_rounds_once_a_step)
     const kern_table t = scalar();
     const float x = 1.0f + 0x1p-12f, a[2] = {1.0f, x}, b[16] = {[0] = -1.0f, [8] = x};
     float c[1];
-    t.gemm_f32(1, 1, 2, a, 2, b, 8, c, 1, false); /* -1 + x*x: the 2^-24 survives only a fused step */
+    t.gemm_f32(1, 1, 2, a, 2, b, 8, c, 1, false, NULL); /* -1 + x*x: the 2^-24 survives only a fused step */
     cr_assert_eq(c[0], 0x1p-11f + 0x1p-24f);
 }
 
