@@ -56,7 +56,8 @@ missing_packages() {
 
 install_packages() {
     local wanted=(sox:sox espeak-ng:espeak-ng ffmpeg:ffmpeg opusenc:opus-tools)
-    [ "$quick" ] || wanted+=(clang:clang qemu-aarch64-static:qemu-user-static)
+    [ "$quick" ] || wanted+=(clang:clang)
+    [ "$quick" ] || have qemu-aarch64 || wanted+=(qemu-aarch64-static:qemu-user-static)
     [ "$quick" ] || [ "$host" = aarch64 ] || wanted+=(aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu)
     local missing
     mapfile -t missing < <(missing_packages "${wanted[@]}")
@@ -71,10 +72,23 @@ install_packages() {
     # All at once is fast; one by one, when one of them does not exist here, gets the others.
     "${as_root[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null && return 0
     local package
-    for package in "${missing[@]}"; do
+    for package in "${missing[@]}" qemu-user; do
+        [ "$package" = qemu-user ] && { [ "$quick" ] || have qemu-aarch64-static || have qemu-aarch64; } && continue
         "${as_root[@]}" apt-get -qq install -y --no-install-recommends "$package" >/dev/null ||
             echo "could not install $package"
     done
+}
+
+# Debian 13 and later drop the suffix -static, which the cross file names.
+name_qemu() {
+    local cpu
+    for cpu in aarch64 x86_64; do
+        have "qemu-$cpu-static" || ! have "qemu-$cpu" || {
+            mkdir -p "$builds/bin"
+            ln -sf "$(command -v "qemu-$cpu")" "$builds/bin/qemu-$cpu-static"
+        }
+    done
+    PATH=$PATH:$PWD/$builds/bin
 }
 
 # ---- Steps ----------------------------------------------------------------------------------------------------------
@@ -142,6 +156,8 @@ count_log() {
             split(last, n, /[^0-9]+/)
             p = n[1]; f = n[2]; s = n[3] + 0
         } else if (result == "OK") p = 1
+        # A leak shows after Criterion has passed the test.
+        if (f == 0 && $0 ~ /ERROR: (Leak|Address)Sanitizer|runtime error: /) { f = 1; result = "sanitizer report" }
         if (f == 0 && (p + s == 0 || (result != "OK" && result != "SKIP"))) f = 1
         if (f) note = note "\n" name " (" result ")"
         if (s && note !~ /skipped: /) note = note "\nskipped: " name " (" s ")"
@@ -201,11 +217,11 @@ same_numbers() {
     FNR == NR { want[FNR] = $0; lines = FNR; next }
     {
         n = split_line($0, number, text); m = split_line(want[FNR], number2, text2)
-        if (n != m) { print "line " FNR ": " n " and " m " numbers"; bad = 1; exit 1 }
+        if (n != m || text[n + 1] != text2[m + 1]) { print "line " FNR ": unlike"; bad = 1; exit 1 }
         for (i = 1; i <= n; i++) {
             d = number[i] - number2[i]
             if (text[i] != text2[i] || !(d <= 1e-4 && d >= -1e-4)) {
-                print "line " FNR ": " number[i] " and " number2[i]; bad = 1; exit 1
+                print "line " FNR ": " text2[i] number2[i] " and " text[i] number[i]; bad = 1; exit 1
             }
             compared++
         }
@@ -219,35 +235,42 @@ same_numbers() {
             number[n] = substr(line, RSTART, RLENGTH) + 0
             line = substr(line, RSTART + RLENGTH)
         }
+        text[n + 1] = line
         return n
     }' "$1" "$2"
 }
 
-# The whole way from an audio file to scores: scalar against the best tier here, and against NEON under qemu.
+# agree LABEL INFER...: that infer on $sound and $model must give the scalar tier's numbers.
+agree() {
+    local label=$1 out=$builds/infer.jsonl
+    shift
+    if "$@" --model "$model" --format jsonl --logits "$sound" >"$out" &&
+        same_numbers "$builds/scalar.jsonl" "$out"; then
+        pass "infer ${model##*/}: $label agrees with scalar"
+    else
+        fail "infer ${model##*/}: $label and scalar"
+    fi
+}
+
+# The whole way from an audio file to scores: the scalar tier against the others, NEON under qemu, and the sanitizers
+# (which also look for leaks).
 compare_infer() {
-    local model sound=$builds/speech.wav out=$builds/infer qemu=(qemu-aarch64-static -L /usr/aarch64-linux-gnu)
+    local model sound=$builds/speech.wav
     if ! have espeak-ng || ! espeak-ng -w "$sound" "The same words on every machine." >/dev/null 2>&1; then
         skip "infer: espeak-ng is not there"
         return
     fi
     for model in tests/golden/hf_sequence_classification tests/golden/odyssey; do
-        local arguments=(--model "$model" --format jsonl --logits "$sound") name=${model##*/}
-        [ -d "$model" ] || { skip "infer $name: no such model" && continue; }
-        if ! "$builds/gcc/tools/infer" --cpu scalar "${arguments[@]}" >"$out.scalar"; then
-            fail "infer $name: scalar"
+        if ! "$builds/gcc/tools/infer" --cpu scalar --model "$model" --format jsonl --logits "$sound" \
+            >"$builds/scalar.jsonl"; then
+            fail "infer ${model##*/}: scalar"
             continue
         fi
-        if "$builds/gcc/tools/infer" "${arguments[@]}" >"$out.best" && same_numbers "$out.scalar" "$out.best"; then
-            pass "infer $name: scalar and best tier agree"
-        else
-            fail "infer $name: scalar and best tier"
-        fi
-        [ -x "$builds/aarch64/tools/infer" ] || { skip "infer $name: no aarch64 build" && continue; }
-        if "${qemu[@]}" "$builds/aarch64/tools/infer" "${arguments[@]}" >"$out.neon" &&
-            same_numbers "$out.scalar" "$out.neon"; then
-            pass "infer $name: x86 and aarch64 agree"
-        else
-            fail "infer $name: x86 and aarch64"
+        agree "the best tier here" "$builds/gcc/tools/infer"
+        [ ! -x "$builds/pthreads/tools/infer" ] || agree "plain threads" "$builds/pthreads/tools/infer" --threads 2
+        [ ! -x "$builds/sanitize/tools/infer" ] || agree "the sanitizers' build" "$builds/sanitize/tools/infer"
+        if [ -x "$builds/aarch64/tools/infer" ]; then
+            agree "aarch64 under qemu" qemu-aarch64-static -L /usr/aarch64-linux-gnu "$builds/aarch64/tools/infer"
         fi
     done
 }
@@ -266,6 +289,7 @@ finish() {
 
 heading "Packages"
 if have apt-get && have dpkg-query; then install_packages; else echo "no apt-get: using what is there"; fi
+name_qemu
 
 heading "Release build with gcc: all tests, once per SIMD tier"
 build gcc CC=gcc -- -Dwerror=true -Dtests=enabled && run_tests gcc
