@@ -39,7 +39,7 @@ static const tool_program program = {
     .name = "bench",
     .usage = "[options] gemm [MxNxK...] | ops [KERNEL...]",
     .summary = "gemm  the blocked matrix product, on WavLM's shapes or those given\n"
-               "ops   the kernels around it, one thread, all or those given\n",
+               "ops   the kernels around it, one thread, all or those given",
     .options = options,
 };
 
@@ -71,15 +71,15 @@ double bench_median(size_t n, double *values)
     return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, double *time_s, double *peak_gflops)
+void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, bench_result *r)
 {
     enum { ROUNDS = 7, MOST = 64 };
     const double round_seconds = 0.03;
     double times[ROUNDS * MOST];
     size_t n = 0;
-    *peak_gflops = NAN;
+    r->peak_gflops = NAN;
     for (size_t round = 0; round < ROUNDS; round++) {
-        if (with_peak) *peak_gflops = fmax(*peak_gflops, bench_peak_f32(run, run->threads));
+        if (with_peak) r->peak_gflops = fmax(r->peak_gflops, bench_peak_f32(run, run->threads));
         fn(arg);
         const double start = bench_now();
         for (size_t i = 0; i < MOST; i++) {
@@ -90,7 +90,8 @@ void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, double *
             if (t1 - start > round_seconds) break;
         }
     }
-    *time_s = bench_median(n, times);
+    r->time_s = bench_median(n, times);
+    r->time_min_s = times[0]; /* sorted by now */
 }
 
 void bench_fill(size_t n, float *x, uint64_t seed)
@@ -119,6 +120,7 @@ static void print_json(const bench_result *r)
            "\"seconds_audio\": null",
            r->bench, r->engine, r->shape, r->threads);
     print_number("time_s", r->time_s);
+    print_number("time_min_s", r->time_min_s);
     print_number("gflops", r->gflops);
     print_number("peak_gflops", r->peak_gflops);
     print_number("share_of_peak", r->gflops / r->peak_gflops);
@@ -129,11 +131,13 @@ static void print_json(const bench_result *r)
 
 static void print_text(const bench_result *r)
 {
-    printf("%-5s %-9s %-34s f32 x%zu %10.3f us", r->bench, r->engine, r->shape, r->threads, 1e6 * r->time_s);
+    printf("%-5s %-9s %-28s f32 x%zu %11.2f us (least %11.2f)", r->bench, r->engine, r->shape, r->threads,
+           1e6 * r->time_s, 1e6 * r->time_min_s);
     if (isfinite(r->gflops))
         printf("  %6.1f of %6.1f GFLOP/s (%3.0f %%)", r->gflops, r->peak_gflops, 100.0 * r->gflops / r->peak_gflops);
     if (isfinite(r->gbytes_s)) printf("  %6.1f GB/s", r->gbytes_s);
-    printf("  error %.1e\n", r->max_error);
+    if (isfinite(r->max_error)) printf("  error %.1e", r->max_error);
+    putchar('\n');
 }
 
 void bench_print(const bench_run *run, const bench_result *r)

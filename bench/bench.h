@@ -24,12 +24,12 @@ typedef struct bench_run {
     size_t threads;
 } bench_run;
 
-/* One measurement. Times are medians; NAN stands for "does not apply". */
+/* One measurement; NAN stands for "does not apply". */
 typedef struct bench_result {
     const char *bench;  /* "gemm" */
     const char *engine; /* "wavlm.c", or the peer's name */
     const char *shape;
-    double time_s;
+    double time_s, time_min_s;  /* median and shortest */
     double gflops, peak_gflops; /* the peak measured between the repetitions, on as many threads */
     double gbytes_s;            /* bytes read and written, each counted once */
     double max_error;           /* largest |y - reference| over the largest |reference|, on a sample */
@@ -48,11 +48,11 @@ double bench_median(size_t n, double *values);
 /* What a benchmark times. */
 typedef void (*bench_fn)(void *arg);
 
-/* Times fn(arg) in rounds: the peak, one call that is not counted, then counted calls. *time_s gets the median of all
- * calls, *peak_gflops the highest peak of the rounds: a roof, which other loads on the machine only lower. The rounds
- * spread a measurement over time, so that a passing load hits some of them only. with_peak false skips the peak
- * (*peak_gflops = NAN). */
-void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, double *time_s, double *peak_gflops);
+/* Times fn(arg) in rounds: the peak, one call that is not counted, then counted calls. Sets
+ * r->time_s and time_min_s to the median and the shortest of all calls, and r->peak_gflops to the highest peak of the
+ * rounds: a roof, which other loads on the machine only lower. The rounds spread a measurement over time, so that a
+ * passing load hits some of them only. with_peak false leaves the peak NAN. */
+void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, bench_result *r);
 
 /* f32 GFLOP/s of fused multiply-adds that touch no memory, on `threads` workers of the pool at once; of the tier's
  * vector width, or of the best tier of this machine for the scalar one. Takes about a millisecond. */

@@ -61,9 +61,9 @@ static void measure(gemm_data *d, const char *engine, bench_fn fn)
     char shape[96];
     int at = snprintf(shape, sizeof shape, "%zux%zux%zu", s.m, s.n, s.k);
     if (s.lda != s.k) snprintf(shape + at, sizeof shape - (size_t)at, "/%zu", s.lda);
-    bench_result r = {"gemm", engine, shape, NAN, NAN, NAN, NAN, NAN, d->run->threads};
-    memset(d->c, 0xff, s.m * s.n * sizeof *d->c); /* NaN: nothing of an earlier run passes for a result */
-    bench_time(d->run, true, fn, d, &r.time_s, &r.peak_gflops);
+    bench_result r = {.bench = "gemm", .engine = engine, .shape = shape, .gbytes_s = NAN, .threads = d->run->threads};
+    memset(d->c, 0xff, s.m * s.n * sizeof *d->c); /* NaN: what an earlier run left cannot pass */
+    bench_time(d->run, true, fn, d, &r);
     r.gflops = 2.0 * (double)s.m * (double)s.n * (double)s.k / r.time_s * 1e-9;
     r.max_error = sample_error(d);
     bench_print(d->run, &r);

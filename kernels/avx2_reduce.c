@@ -31,8 +31,8 @@ static float kern_max_f32_avx2(size_t n, const float *x)
     __m256 top = lowest;
     __m256 nan = _mm256_setzero_ps();
     for (size_t i = 0; i < n; i += LANES) {
-        const __m256 lanes = _mm256_castsi256_ps(kern_lanes_avx2(n - i));
-        const __m256 v = _mm256_blendv_ps(lowest, kern_load_avx2(x + i, n - i), lanes);
+        __m256 v = kern_load_avx2(x + i, n - i);
+        if (n - i < LANES) v = _mm256_blendv_ps(lowest, v, _mm256_castsi256_ps(kern_lanes_avx2(n - i)));
         nan = _mm256_or_ps(nan, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
         top = _mm256_max_ps(top, v);
     }
