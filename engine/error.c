@@ -4,6 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Names out of files may hold anything: control characters would break the line or steer a terminal. */
+static void make_one_line(char *message)
+{
+    for (; *message; message++)
+        if ((unsigned char)*message < 0x20 || *message == 0x7F) *message = '?';
+}
+
 eng_status eng_fail(eng_error *err, eng_status status, const char *format, ...)
 {
     if (!err) return status;
@@ -11,6 +18,7 @@ eng_status eng_fail(eng_error *err, eng_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
+    make_one_line(err->message);
     err->status = status;
     return status;
 }

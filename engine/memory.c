@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, CHUNK = 4 << 20, HUGE_PAGE = 2 << 20 };
+/* An arena's first chunk is small, for those that hold a little; the next ones double what it holds, up to a limit. */
+enum { ALIGN = 64, FIRST_CHUNK = 64 << 10, CHUNK = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 bool eng_mul_size(size_t a, size_t b, size_t *out)
 {
@@ -126,7 +127,8 @@ void *eng_arena_alloc(eng_arena *a, size_t count, size_t size)
         used = 0;
     }
     if (!c || c->size - used < bytes) {
-        size_t payload = bytes > CHUNK ? bytes : CHUNK, whole;
+        size_t usual = a->total < FIRST_CHUNK ? FIRST_CHUNK : a->total < CHUNK ? a->total : CHUNK;
+        size_t payload = bytes > usual ? bytes : usual, whole;
         if (!eng_add_size(payload, sizeof(eng_arena_chunk), &whole)) return NULL;
         eng_arena_chunk *fresh = aligned_alloc(ALIGN, whole);
         if (!fresh) return NULL;

@@ -159,6 +159,7 @@ Test(safetensors, lies)
         {"{\"t\":{\"dtype\":\"F32\",\"shape\":[3]}}", "data_offsets"},
         {"{\"t\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12,24]}}", "data_offsets"},
         {"{\"t\":[]}", "not an object"},
+        {"{\"a\\n\\u001b[2J\":[]}", "tensor a??[2J"}, /* the message stays one harmless line */
         {"{\"__metadata__\":[]}", "__metadata__"},
         {"{\"t\":", "line 1"},
         {"{}", "12 bytes follow"},
