@@ -269,11 +269,12 @@ static eng_status close_dict(parser *p, size_t first, size_t start, wts_value *v
 {
     size_t count = p->open_count - first;
     const char *duplicate;
-    if (!wts_doc_find_duplicate(p->open + first, count, &duplicate)) return fail_memory(p);
+    const wts_member *found = count ? p->open + first : NULL; /* p->open is NULL as long as nothing was read */
+    if (!wts_doc_find_duplicate(found, count, &duplicate)) return fail_memory(p);
     if (duplicate) return fail_duplicate(p, start, duplicate);
     wts_member *members = eng_arena_alloc(&p->doc->arena, count, sizeof *members);
     if (!members) return fail_memory(p);
-    if (count) memcpy(members, p->open + first, count * sizeof *members);
+    if (count) memcpy(members, found, count * sizeof *members);
     p->open_count = first;
     v->kind = WTS_DICT;
     v->count = count;
