@@ -91,10 +91,13 @@ static void gemm_block(const kern_table *k, float *pack, size_t rows, size_t j0,
     }
 }
 
-/* How many rows a block has: m split evenly in blocks of at most mc, each a multiple of mr. */
-static size_t block_rows(kern_gemm_blocks b, size_t m)
+/* How many rows a block has: m split evenly in blocks of at most mc, each a multiple of mr; more blocks when more tasks
+ * are wanted, as long as a block has some tiles to spread the fetching of W over. */
+static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks)
 {
-    size_t blocks = ceil_div(m, b.mc);
+    enum { LEAST_TILES = 5 };
+    size_t blocks = ceil_div(m, b.mc), most = ceil_div(m, LEAST_TILES * b.mr);
+    if (blocks < tasks) blocks = min_size(tasks, most);
     return ceil_div(ceil_div(m, blocks), b.mr) * b.mr;
 }
 
@@ -128,7 +131,7 @@ bool eng_gemm_serial(const kern_table *k, eng_arena *scratch, size_t m, const fl
                      const eng_packed *w, float *c, size_t ldc, const eng_epilogue *e)
 {
     if (m == 0 || w->n == 0) return true;
-    size_t rows = block_rows(k->gemm_blocks_f32, m);
+    size_t rows = block_rows(k->gemm_blocks_f32, m, 1);
     for (size_t i = 0; i < m; i += rows) {
         eng_epilogue moved = epilogue_rows(e, i);
         if (!block_on_scratch(k, scratch, min_size(rows, m - i), 0, w->n, a + i * lda, lda, w, c + i * ldc, ldc, &moved))
@@ -166,11 +169,12 @@ void eng_gemm(eng_context *ctx, size_t m, const float *a, size_t lda, const eng_
     if (!eng_good(ctx) || m == 0 || w->n == 0) return;
     kern_gemm_blocks b = ctx->k.gemm_blocks_f32;
     size_t threads = eng_pool_threads(ctx->pool);
-    size_t rows = block_rows(b, m);
+    size_t rows = block_rows(b, m, threads > 1 ? 4 * threads : 1);
     size_t panels = ceil_div(w->n, b.nr);
     size_t column_blocks = ceil_div(w->n, b.nc);
-    /* Enough tasks to balance the threads; the split does not change any bit of the result. */
-    while (threads > 1 && column_blocks * ceil_div(m, rows) < 4 * threads && column_blocks * 4 <= panels)
+    /* Enough tasks to balance the threads; the split does not change any bit of the result. Rows are split first, because
+     * every block of columns copies its rows of A again. */
+    while (threads > 1 && column_blocks * ceil_div(m, rows) < 2 * threads && column_blocks * 4 <= panels)
         column_blocks *= 2;
     size_t columns = ceil_div(panels, column_blocks) * b.nr;
     column_blocks = ceil_div(w->n, columns);

@@ -7,7 +7,7 @@ enum { MR = 14, NR = 32, LANES = 16 };
 
 /* kc = 512 goes over C less often than a kc whose panel of B would fit L1; B_AHEAD hides L2. kc + 16 floats (the
  * driver's padded row) are an odd number of cache lines: the 14 rows of A spread over all sets. */
-static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 512, .mc = 18 * MR, .nc = 32 * NR};
+static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 512, .mc = 18 * MR, .nc = 128 * NR};
 
 /* B is streamed from L2: 16 rows of 32 floats, 2 KB, ahead. */
 enum { B_AHEAD = 16 };
