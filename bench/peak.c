@@ -5,6 +5,13 @@
 
 #include <math.h>
 
+/* Unrolls a loop whole, so that an array of vectors is registers. */
+#ifdef __clang__
+#define BENCH_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define BENCH_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 enum { CHAINS = 12, STEPS = 4096 };
 
 /* Stores what the chains computed, so that they are computed. */
@@ -18,15 +25,16 @@ __attribute__((target("avx512f"))) static void peak_avx512(float *sink)
 {
     const __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
     __m512 x[CHAINS];
-#pragma GCC unroll 12
+    BENCH_UNROLL
     for (size_t i = 0; i < CHAINS; i++) x[i] = _mm512_set1_ps((float)i);
-    for (size_t s = 0; s < STEPS; s++)
-#pragma GCC unroll 12
+    for (size_t s = 0; s < STEPS; s++) {
+        BENCH_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
             x[i] = _mm512_fmadd_ps(x[i], a, b);
             __asm__ volatile("" : "+v"(x[i]));
         }
-#pragma GCC unroll 12
+    }
+    BENCH_UNROLL
     for (size_t i = 1; i < CHAINS; i++) x[0] = _mm512_add_ps(x[0], x[i]);
     *sink = _mm512_cvtss_f32(x[0]);
 }
@@ -35,15 +43,16 @@ __attribute__((target("avx2,fma"))) static void peak_avx2(float *sink)
 {
     const __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
     __m256 x[CHAINS];
-#pragma GCC unroll 12
+    BENCH_UNROLL
     for (size_t i = 0; i < CHAINS; i++) x[i] = _mm256_set1_ps((float)i);
-    for (size_t s = 0; s < STEPS; s++)
-#pragma GCC unroll 12
+    for (size_t s = 0; s < STEPS; s++) {
+        BENCH_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
             x[i] = _mm256_fmadd_ps(x[i], a, b);
             __asm__ volatile("" : "+x"(x[i]));
         }
-#pragma GCC unroll 12
+    }
+    BENCH_UNROLL
     for (size_t i = 1; i < CHAINS; i++) x[0] = _mm256_add_ps(x[0], x[i]);
     *sink = _mm256_cvtss_f32(x[0]);
 }
@@ -54,15 +63,16 @@ static void peak_neon(float *sink)
 {
     const float32x4_t a = vdupq_n_f32(0.5f), b = vdupq_n_f32(0.25f);
     float32x4_t x[CHAINS];
-#pragma GCC unroll 12
+    BENCH_UNROLL
     for (size_t i = 0; i < CHAINS; i++) x[i] = vdupq_n_f32((float)i);
-    for (size_t s = 0; s < STEPS; s++)
-#pragma GCC unroll 12
+    for (size_t s = 0; s < STEPS; s++) {
+        BENCH_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
             x[i] = vfmaq_f32(a, x[i], b);
             __asm__ volatile("" : "+w"(x[i]));
         }
-#pragma GCC unroll 12
+    }
+    BENCH_UNROLL
     for (size_t i = 1; i < CHAINS; i++) x[0] = vaddq_f32(x[0], x[i]);
     *sink = vgetq_lane_f32(x[0], 0);
 }
@@ -71,11 +81,11 @@ static void peak_neon(float *sink)
 static void peak_scalar(float *sink)
 {
     float x[CHAINS];
-#pragma GCC unroll 12
+    BENCH_UNROLL
     for (size_t i = 0; i < CHAINS; i++) x[i] = (float)i;
     for (size_t s = 0; s < STEPS; s++)
         for (size_t i = 0; i < CHAINS; i++) x[i] = fmaf(x[i], 0.5f, 0.25f);
-#pragma GCC unroll 12
+    BENCH_UNROLL
     for (size_t i = 1; i < CHAINS; i++) x[0] += x[i];
     *sink = x[0];
 }

@@ -37,11 +37,12 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool
                                                        size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m256 sum[MR][2];
-#pragma GCC unroll 6
-    for (size_t i = 0; i < m; i++)
-#pragma GCC unroll 2
+    KERN_UNROLL
+    for (size_t i = 0; i < m; i++) {
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++)
             sum[i][v] = accumulate ? load_c(c + i * ldc + v * LANES, whole || v + 1 < nv, lanes) : _mm256_setzero_ps();
+    }
     /* The next rows of this column block are the driver's next tile: their lines arrive while this one is computed. */
     for (size_t i = m; i < 2 * m; i++) prefetch(c, i * ldc);
 
@@ -53,21 +54,22 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool
         fetch += step;
         __m256 bv[2];
         prefetch(b, B_AHEAD * NR);
-#pragma GCC unroll 2
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++) bv[v] = _mm256_loadu_ps(b + v * LANES);
-#pragma GCC unroll 6
+        KERN_UNROLL
         for (size_t i = 0; i < m; i++) {
             const __m256 av = _mm256_broadcast_ss((i < 3 ? a0 : a3) + (i % 3) * lda);
-#pragma GCC unroll 2
+            KERN_UNROLL
             for (size_t v = 0; v < nv; v++) sum[i][v] = _mm256_fmadd_ps(av, bv[v], sum[i][v]);
         }
         b += ldb;
         a0++, a3++;
     }
-#pragma GCC unroll 6
-    for (size_t i = 0; i < m; i++)
-#pragma GCC unroll 2
+    KERN_UNROLL
+    for (size_t i = 0; i < m; i++) {
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++) store_c(c + i * ldc + v * LANES, whole || v + 1 < nv, lanes, sum[i][v]);
+    }
 }
 
 static inline __attribute__((always_inline)) void tile_rows(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,

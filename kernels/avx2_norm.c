@@ -15,9 +15,10 @@ static inline float row_sum(size_t n, const float *x)
 {
     __m256 s[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
     size_t j = 0;
-    for (; j + STEP <= n; j += STEP)
-#pragma GCC unroll 4
+    for (; j + STEP <= n; j += STEP) {
+        KERN_UNROLL
         for (size_t q = 0; q < 4; q++) s[q] = _mm256_add_ps(s[q], _mm256_loadu_ps(x + j + q * LANES));
+    }
     for (; j < n; j += LANES) s[0] = _mm256_add_ps(s[0], kern_load_avx2(x + j, n - j));
     return add_up(s);
 }
@@ -28,12 +29,13 @@ static inline float row_squares(size_t n, const float *x, float mean)
     const __m256 mu = _mm256_set1_ps(mean);
     __m256 s[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
     size_t j = 0;
-    for (; j + STEP <= n; j += STEP)
-#pragma GCC unroll 4
+    for (; j + STEP <= n; j += STEP) {
+        KERN_UNROLL
         for (size_t q = 0; q < 4; q++) {
             const __m256 d = _mm256_sub_ps(_mm256_loadu_ps(x + j + q * LANES), mu);
             s[q] = _mm256_fmadd_ps(d, d, s[q]);
         }
+    }
     for (; j < n; j += LANES) {
         const size_t lanes = n - j;
         const __m256 d =

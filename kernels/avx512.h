@@ -10,6 +10,14 @@
 
 #include <immintrin.h>
 
+/* Unrolls a loop of constant length whole, so that arrays of vectors are registers. Each compiler ignores the other's.
+ */
+#ifdef __clang__
+#define KERN_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define KERN_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 void kern_table_fill_avx512_gemm(kern_table *t);
 void kern_table_fill_avx512_pack(kern_table *t);
 void kern_table_fill_avx512_math(kern_table *t);

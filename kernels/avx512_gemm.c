@@ -31,11 +31,12 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, cons
                                                        size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m512 sum[MR][2];
-#pragma GCC unroll 14
-    for (size_t i = 0; i < m; i++)
-#pragma GCC unroll 2
+    KERN_UNROLL
+    for (size_t i = 0; i < m; i++) {
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++)
             sum[i][v] = accumulate ? _mm512_maskz_loadu_ps(mask[v], c + i * ldc + v * LANES) : _mm512_setzero_ps();
+    }
     prefetch_below(m, nv, c, ldc);
 
     /* Five base pointers and the strides lda and 2 lda address 14 rows within the 16 general registers. */
@@ -46,24 +47,25 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, cons
         _mm_prefetch((const char *)fetch, _MM_HINT_T1);
         fetch += step;
         __m512 bv[2];
-#pragma GCC unroll 2
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++) prefetch(b, B_AHEAD * NR + v * LANES);
-#pragma GCC unroll 2
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++) bv[v] = _mm512_loadu_ps(b + v * LANES);
-#pragma GCC unroll 14
+        KERN_UNROLL
         for (size_t i = 0; i < m; i++) {
             const float *rows = i < 3 ? a0 : i < 6 ? a3 : i < 9 ? a6 : i < 12 ? a9 : a12;
             const __m512 av = _mm512_set1_ps(rows[(i % 3) * lda]);
-#pragma GCC unroll 2
+            KERN_UNROLL
             for (size_t v = 0; v < nv; v++) sum[i][v] = _mm512_fmadd_ps(av, bv[v], sum[i][v]);
         }
         b += ldb;
         a0++, a3++, a6++, a9++, a12++;
     }
-#pragma GCC unroll 14
-    for (size_t i = 0; i < m; i++)
-#pragma GCC unroll 2
+    KERN_UNROLL
+    for (size_t i = 0; i < m; i++) {
+        KERN_UNROLL
         for (size_t v = 0; v < nv; v++) _mm512_mask_storeu_ps(c + i * ldc + v * LANES, mask[v], sum[i][v]);
+    }
 }
 
 static inline __attribute__((always_inline)) void tile_rows(size_t m, size_t nv, const __mmask16 mask[2], size_t k,

@@ -15,9 +15,10 @@ static inline float row_sum(size_t n, const float *x)
 {
     __m512 s[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
     size_t j = 0;
-    for (; j + STEP <= n; j += STEP)
-#pragma GCC unroll 4
+    for (; j + STEP <= n; j += STEP) {
+        KERN_UNROLL
         for (size_t q = 0; q < 4; q++) s[q] = _mm512_add_ps(s[q], _mm512_loadu_ps(x + j + q * LANES));
+    }
     for (; j < n; j += LANES) s[0] = _mm512_add_ps(s[0], _mm512_maskz_loadu_ps(kern_lanes_avx512(n - j), x + j));
     return add_up(s);
 }
@@ -28,12 +29,13 @@ static inline float row_squares(size_t n, const float *x, float mean)
     const __m512 mu = _mm512_set1_ps(mean);
     __m512 s[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
     size_t j = 0;
-    for (; j + STEP <= n; j += STEP)
-#pragma GCC unroll 4
+    for (; j + STEP <= n; j += STEP) {
+        KERN_UNROLL
         for (size_t q = 0; q < 4; q++) {
             const __m512 d = _mm512_sub_ps(_mm512_loadu_ps(x + j + q * LANES), mu);
             s[q] = _mm512_fmadd_ps(d, d, s[q]);
         }
+    }
     for (; j < n; j += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - j);
         const __m512 d = _mm512_maskz_sub_ps(lanes, _mm512_maskz_loadu_ps(lanes, x + j), mu);

@@ -8,12 +8,12 @@ enum { NR = 32, LANES = 16 };
 static inline __attribute__((always_inline)) void transpose16(__m512 r[16])
 {
     __m512 t[16];
-#pragma GCC unroll 8
+    KERN_UNROLL
     for (size_t i = 0; i < 8; i++) { /* pairs of rows interleaved */
         t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
     }
-#pragma GCC unroll 4
+    KERN_UNROLL
     for (size_t i = 0; i < 4; i++) { /* r[4 i + q]: column q of each 128-bit lane, rows 4 i .. 4 i + 3 */
         r[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[4 * i]), _mm512_castps_pd(t[4 * i + 2])));
         r[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[4 * i]), _mm512_castps_pd(t[4 * i + 2])));
@@ -22,7 +22,7 @@ static inline __attribute__((always_inline)) void transpose16(__m512 r[16])
         r[4 * i + 3] =
             _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[4 * i + 1]), _mm512_castps_pd(t[4 * i + 3])));
     }
-#pragma GCC unroll 4
+    KERN_UNROLL
     for (size_t q = 0; q < 4; q++) { /* lanes: columns q, 4 + q, 8 + q, 12 + q, each from four groups of rows */
         const __m512 even_low = _mm512_shuffle_f32x4(r[q], r[4 + q], 0x88);
         const __m512 odd_low = _mm512_shuffle_f32x4(r[q], r[4 + q], 0xdd);
@@ -33,7 +33,7 @@ static inline __attribute__((always_inline)) void transpose16(__m512 r[16])
         t[8 + q] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
         t[12 + q] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
     }
-#pragma GCC unroll 16
+    KERN_UNROLL
     for (size_t i = 0; i < 16; i++) r[i] = t[i];
 }
 
@@ -43,10 +43,10 @@ static inline __attribute__((always_inline)) void pack_block(size_t n, size_t co
 {
     const __mmask16 lanes = kern_lanes_avx512(columns);
     __m512 r[16];
-#pragma GCC unroll 16
+    KERN_UNROLL
     for (size_t j = 0; j < 16; j++) r[j] = j < n ? _mm512_maskz_loadu_ps(lanes, w + j * ldw) : _mm512_setzero_ps();
     transpose16(r);
-#pragma GCC unroll 16
+    KERN_UNROLL
     for (size_t p = 0; p < 16; p++)
         if (p < columns) _mm512_storeu_ps(panel + p * NR, r[p]);
 }
