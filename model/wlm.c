@@ -157,9 +157,9 @@ int wlm_audio_read(const char *path, wlm_audio **out, wlm_error *err)
     eng_error e = {0};
     *out = NULL;
     wlm_audio *a = eng_alloc_zero(1, sizeof *a);
-    if (!a) eng_fail(&e, ENG_E_MEMORY, "%s: out of memory", path);
-    else mdl_audio_read(path, &a->audio, &e);
-    if (e.status) {
+    /* Not e.status: that of a first attempt stays there when ffmpeg succeeded after it. */
+    eng_status status = a ? mdl_audio_read(path, &a->audio, &e) : eng_fail(&e, ENG_E_MEMORY, "%s: out of memory", path);
+    if (status) {
         eng_free(a);
         return report(&e, err);
     }

@@ -1,10 +1,12 @@
 #include "tools/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const tool_option standard_options[] = {
     {.name = "help", .letter = 'h', .kind = TOOL_FLAG, .help = "show this text"},
@@ -262,11 +264,20 @@ void tool_options_help(const tool_program *program, FILE *to)
     help_options(standard_options, to);
 }
 
+/* A standard stream that came closed: its number would go to the next file that is opened, and what is meant for the
+ * stream into that file. Held by /dev/null, opened the wrong way round, so that reading or writing it still fails. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+}
+
 bool tool_options_start(const tool_program *program, int argc, char **argv, void *target, size_t *operand_count,
                         int *exit_status)
 {
     eng_error err;
     tool_action action;
+    hold_standard_streams();
     if (tool_options_parse(program, argc, argv, target, operand_count, &action, &err)) {
         fprintf(stderr, "%s: %s\n", program->name, err.message);
         *exit_status = 1;

@@ -51,8 +51,9 @@ eng_status tool_options_parse(const tool_program *program, int argc, char **argv
 /* Writes the program's --help. */
 void tool_options_help(const tool_program *program, FILE *to);
 
-/* What main begins with: parses; prints help or version to stdout, an error to stderr. True when the program is to run;
- * otherwise *exit_status is what main returns: 0 after help or version, 1 after a usage error. */
+/* What main begins with: keeps files that are opened later from the number of a standard stream that came closed;
+ * parses; prints help or version to stdout, an error to stderr. True when the program is to run; otherwise *exit_status
+ * is what main returns: 0 after help or version, 1 after a usage error. */
 bool tool_options_start(const tool_program *program, int argc, char **argv, void *target, size_t *operand_count,
                         int *exit_status);
 
