@@ -217,7 +217,8 @@ static void check_tensor(const wts_tensor *t, const unsigned char *copy, size_t 
         const unsigned char *data = t->data;
         cr_assert(data >= copy && data <= copy + size && t->bytes <= (size_t)(copy + size - data), "%s", t->name);
     }
-    bool readable = t->contiguous && (t->dtype == WTS_F32 || t->dtype == WTS_F16 || t->dtype == WTS_BF16 || t->dtype == WTS_F64);
+    bool readable =
+        t->contiguous && (t->dtype == WTS_F32 || t->dtype == WTS_F16 || t->dtype == WTS_BF16 || t->dtype == WTS_F64);
     eng_error err = {0};
     cr_assert_eq(wts_tensor_read_f32(t, k, 0, t->count ? 1 : 0, ends, &err), readable ? ENG_OK : ENG_E_UNSUPPORTED);
     if (readable && t->count) cr_assert_eq(wts_tensor_read_f32(t, k, t->count - 1, 1, ends + 1, &err), ENG_OK);
@@ -226,7 +227,8 @@ static void check_tensor(const wts_tensor *t, const unsigned char *copy, size_t 
 
 eng_status file_check(const void *data, size_t size, const kern_table *k, eng_error *err)
 {
-    unsigned char *copy = malloc(size ? size : 1); /* of exactly this size, so that a sanitizer sees what is behind it */
+    unsigned char *copy =
+        malloc(size ? size : 1); /* of exactly this size, so that a sanitizer sees what is behind it */
     cr_assert_not_null(copy);
     memcpy(copy, data, size);
     wts_checkpoint c;
@@ -292,7 +294,8 @@ damage file_damage(const bytes *file, size_t head, size_t tail, size_t steps, si
         cr_assert_neq(file_check(copy.data, copy.size - 1 - i, k, NULL), ENG_OK, "accepted: %zu bytes less", i + 1);
     }
     for (size_t i = 1; i < steps; i++)
-        cr_assert_neq(file_check(copy.data, copy.size / steps * i, k, NULL), ENG_OK, "accepted: %zu/%zu of it", i, steps);
+        cr_assert_neq(file_check(copy.data, copy.size / steps * i, k, NULL), ENG_OK, "accepted: %zu/%zu of it", i,
+                      steps);
     d.cases += 400 + steps;
     flip(&copy, head, tail, flips, k, &d);
     bytes_free(&copy);

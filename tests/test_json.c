@@ -90,7 +90,8 @@ Test(json, numbers)
 Test(json, texts)
 {
     wts_doc *doc;
-    const wts_value *v = parse("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"\\u00e9\\u20AC\\ud83d\\ude00\", \"\xC3\xA9\xF0\x9F\x98\x80\"]", &doc);
+    const wts_value *v =
+        parse("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"\\u00e9\\u20AC\\ud83d\\ude00\", \"\xC3\xA9\xF0\x9F\x98\x80\"]", &doc);
     cr_assert_str_eq(v->items[0].text, "\"\\/\b\f\n\r\t");
     cr_assert_str_eq(v->items[1].text, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
     cr_assert_str_eq(v->items[2].text, "\xC3\xA9\xF0\x9F\x98\x80");
@@ -180,7 +181,8 @@ Test(json, depth)
 /* Every prefix of a document is refused, and no byte behind it is read (the copy has just its length). */
 Test(json, prefixes)
 {
-    static const char text[] = "{\"a\": [1.5e+10, -7, \"\\u00e9\\ud83d\\ude00\xC3\xA9\", null, NaN, {\"b\": true}], \"c\": {}}";
+    static const char text[] =
+        "{\"a\": [1.5e+10, -7, \"\\u00e9\\ud83d\\ude00\xC3\xA9\", null, NaN, {\"b\": true}], \"c\": {}}";
     for (size_t n = 0; n + 1 < sizeof text; n++) {
         char *copy = eng_alloc(n, 1);
         cr_assert_not_null(copy);

@@ -31,7 +31,8 @@ Test(safetensors, golden)
 {
     wts_checkpoint c;
     eng_error err = {0};
-    cr_assert_eq(wts_checkpoint_open(support_path("golden/large/model.safetensors"), &c, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(wts_checkpoint_open(support_path("golden/large/model.safetensors"), &c, &err), ENG_OK, "%s",
+                 err.message);
     cr_assert_eq(c.container, WTS_SAFETENSORS);
     cr_assert_eq(c.count, 89);
     cr_assert_str_eq(wts_value_get(c.extra, "format")->text, "pt");
@@ -130,7 +131,8 @@ Test(safetensors, dtypes)
     bytes_free(&b);
 }
 
-#define ENTRY(dtype, shape, begin, end) "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin "," end "]}"
+#define ENTRY(dtype, shape, begin, end)                                                                                \
+    "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin "," end "]}"
 
 Test(safetensors, lies)
 {
@@ -176,7 +178,8 @@ Test(safetensors, lies)
 
 Test(safetensors, header_length)
 {
-    static const uint64_t lengths[] = {0, 1, 63, 65, 76, 77, 100000001, 1u << 31, (uint64_t)1 << 47, UINT64_MAX, UINT64_MAX - 7};
+    static const uint64_t lengths[] = {
+        0, 1, 63, 65, 76, 77, 100000001, 1u << 31, (uint64_t)1 << 47, UINT64_MAX, UINT64_MAX - 7};
     kern_table k = scalar();
     bytes b = file_safetensors("{\"t\":" ENTRY("F32", "[3]", "0", "12") "}", 12);
     cr_assert_eq(file_check(b.data, b.size, &k, NULL), ENG_OK);

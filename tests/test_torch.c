@@ -178,8 +178,12 @@ Test(torch, newer_protocol)
 {
     static const char pickle[] =
         "\x80\x04\x95\0\0\0\0\0\0\0\0}\x94(\x8c\x01t\x94\x8c\x0ctorch._utils\x94\x8c\x12_rebuild_tensor_v3\x94\x93\x94("
-        "(\x8c\x07storage\x94\x8c\x0dtorch.storage\x94\x8c\x0eUntypedStorage\x94\x93\x94\x8c\x01" "0\x8c\x03" "cpuK\x10tQ"
-        "K\x02K\x03\x85K\x01\x85\x89\x8c\x0b" "collections\x8c\x0bOrderedDict\x93)R\x8c\x05torch\x8c\x08" "bfloat16\x93tR\x94"
+        "(\x8c\x07storage\x94\x8c\x0dtorch.storage\x94\x8c\x0eUntypedStorage\x94\x93\x94\x8c\x01"
+        "0\x8c\x03"
+        "cpuK\x10tQ"
+        "K\x02K\x03\x85K\x01\x85\x89\x8c\x0b"
+        "collections\x8c\x0bOrderedDict\x93)R\x8c\x05torch\x8c\x08"
+        "bfloat16\x93tR\x94"
         "\x8c\x01p\x94\x8c\x0ctorch._utils\x8c\x12_rebuild_parameter\x93h\x09\x89}\x87Ru.";
     bytes p = {0}, file;
     bytes_add(&p, pickle, sizeof pickle - 1);
@@ -228,6 +232,7 @@ Test(torch, everything_else_is_stepped_over)
     pickle_global(&p, "numpy", "ndarray");
     bytes_text(&p, "K\x07\x85U\x01");
     bytes_text(&p, "b\x87R(K\x01K\x02tb");
+    add_tensor_member(&p, "cuda_rng"); /* a stray tensor does not make the root the state dict */
     pickle_text(&p, "big");
     bytes_add(&p, "\x8a\x09\0\0\0\0\0\0\0\0\1", 11); /* 2^64 */
     pickle_text(&p, "negative");
@@ -254,7 +259,8 @@ Test(torch, everything_else_is_stepped_over)
     const wts_value *state = wts_value_get(wts_value_get(c.extra, "optimizer"), "7");
     cr_assert(state && state->count == 1 && wts_value_get(state, "step")->integer == 5);
     cr_assert(!wts_value_get(c.extra, "rng") && !wts_value_get(c.extra, "model"));
-    cr_assert(wts_value_get(c.extra, "big")->kind == WTS_FLOAT && wts_value_get(c.extra, "big")->number == 18446744073709551616.0);
+    cr_assert(wts_value_get(c.extra, "big")->kind == WTS_FLOAT &&
+              wts_value_get(c.extra, "big")->number == 18446744073709551616.0);
     cr_assert_eq(wts_value_get(c.extra, "negative")->integer, -1);
     wts_checkpoint_close(&c);
     bytes_free(&file);

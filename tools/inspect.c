@@ -22,8 +22,9 @@ static const tool_option options[] = {
 static const tool_program program = {
     .name = "inspect",
     .usage = "[--json] PATH",
-    .summary = "Says what a checkpoint is: the model, its configuration, every tensor. PATH is a folder as Hugging Face\n"
-               "writes it, or a checkpoint file. Exit status: 0 done, 1 wrong usage, 2 it cannot be read.",
+    .summary =
+        "Says what a checkpoint is: the model, its configuration, every tensor. PATH is a folder as Hugging Face\n"
+        "writes it, or a checkpoint file. Exit status: 0 done, 1 wrong usage, 2 it cannot be read.",
     .options = options,
 };
 
@@ -136,7 +137,9 @@ static void report_text(const subject *s)
     printf("tensors     %zu\nparameters  %zu\ndtypes     ", s->file.count, elements);
     for (size_t i = 0; i < count; i++)
         printf("%s %s (%zu tensors, %zu values)", i ? "," : "", kinds[i].dtype, kinds[i].tensors, kinds[i].elements);
-    printf("\n\nconfiguration%s\n", !s->config ? ": none" : s->config == wts_doc_root(s->config_doc) ? " (config.json)" : " (in the checkpoint)");
+    printf("\n\nconfiguration%s\n", !s->config                                 ? ": none"
+                                    : s->config == wts_doc_root(s->config_doc) ? " (config.json)"
+                                                                               : " (in the checkpoint)");
     for (size_t i = 0; s->config && i < s->config->count && s->config->kind == WTS_DICT; i++) {
         printf("  ");
         print_name(s->config->members[i].key);

@@ -47,11 +47,11 @@ typedef struct wts_checkpoint {
 } wts_checkpoint;
 
 /* Opens the checkpoint file at path, by its content, not its name; the index of a sharded checkpoint too. A torch zip's
- * tensors are those of the root dict if that maps names to tensors, of its "model" or "state_dict" member else; the
- * pickle reader builds values and tensor references only and runs no code: objects of other classes are stepped over,
- * and where one stands for a tensor it is listed as WTS_OTHER. A legacy (non-zip) torch file, a tar, a pickle, an HTML
- * page or a Git-LFS pointer instead of a checkpoint gets an error that names what it is and what to do. On failure *c
- * holds nothing. */
+ * tensors are those of its root dict's "model", "state_dict" or "model_state_dict" if that is a dict with tensors, else
+ * those of the root itself. The pickle reader builds values and tensor references only and runs no code: objects of
+ * other classes are stepped over, and where one stands for a tensor it is listed as WTS_OTHER. A legacy (non-zip) torch
+ * file, a tar, a pickle, an HTML page or a Git-LFS pointer instead of a checkpoint gets an error that names what it is
+ * and what to do. On failure *c holds nothing. */
 eng_status wts_checkpoint_open(const char *path, wts_checkpoint *c, eng_error *err);
 
 /* Opens a sharded checkpoint, given its model.safetensors.index.json: {"weight_map": {tensor: file}}, files being plain

@@ -63,8 +63,8 @@ static eng_status find_only(const char *folder, char **path, eng_error *err)
         if (!looks_like_checkpoint(entry->d_name)) continue;
         status = find_file(folder, entry->d_name, &found, err);
         if (found && *path) {
-            status = eng_fail(err, ENG_E_MISMATCH, "%s: holds several checkpoints (%s and %s): give the file instead", folder,
-                              strrchr(*path, '/') + 1, entry->d_name);
+            status = eng_fail(err, ENG_E_MISMATCH, "%s: holds several checkpoints (%s and %s): give the file instead",
+                              folder, strrchr(*path, '/') + 1, entry->d_name);
             eng_free(found);
         } else if (found) {
             *path = found;
@@ -83,9 +83,11 @@ static eng_status find_checkpoint(wts_folder *f, eng_error *err)
         status = find_file(f->path, names[i], &f->checkpoint, err);
     if (status == ENG_OK && !f->checkpoint) status = find_only(f->path, &f->checkpoint, err);
     if (status == ENG_OK && !f->checkpoint)
-        status = eng_fail(err, ENG_E_MISSING,
-                          "%s: no checkpoint in this folder (looked for model.safetensors, model.safetensors.index.json, "
-                          "pytorch_model.bin, or one *.safetensors, *.pt, *.pth or *.bin)", f->path);
+        status =
+            eng_fail(err, ENG_E_MISSING,
+                     "%s: no checkpoint in this folder (looked for model.safetensors, model.safetensors.index.json, "
+                     "pytorch_model.bin, or one *.safetensors, *.pt, *.pth or *.bin)",
+                     f->path);
     return status;
 }
 

@@ -1,8 +1,10 @@
 /* Strict JSON (RFC 8259) into a tree of values. Beyond the standard: NaN, Infinity and -Infinity as Python's json
- * module writes them. Stricter than most: a key may occur once, text is valid UTF-8 and holds no NUL, at most 64 levels.
+ * module writes them. Stricter than most: a key may occur once, text is valid UTF-8 and holds no NUL, at most 64
+ * levels.
  *
  * Memory: 64 bytes a value and one byte a byte of text, so a hostile document costs at most a small multiple of its
- * own size. Items of the lists and dicts that are still open wait on one stack and move to the arena when they close. */
+ * own size. Items of the lists and dicts that are still open wait on one stack and move to the arena when they close.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -51,8 +53,8 @@ static eng_status fail_duplicate(parser *p, size_t at, const char *key)
 {
     size_t line, column;
     locate(p, at, &line, &column);
-    return eng_fail(p->err, ENG_E_FORMAT, "%s: line %zu, column %zu: key \"%.200s\" occurs twice in this object", p->name,
-                    line, column, key);
+    return eng_fail(p->err, ENG_E_FORMAT, "%s: line %zu, column %zu: key \"%.200s\" occurs twice in this object",
+                    p->name, line, column, key);
 }
 
 static eng_status fail_memory(parser *p)
@@ -309,7 +311,8 @@ static eng_status read_items(parser *p, char closing, size_t start)
         char c = peek(p);
         if (c == closing || c == ',') p->at++;
         if (c == closing) return ENG_OK;
-        if (p->at >= p->length) return fail_at(p, start, dict ? "an object that does not end" : "a list that does not end");
+        if (p->at >= p->length)
+            return fail_at(p, start, dict ? "an object that does not end" : "a list that does not end");
         if (c != ',') return fail_at(p, p->at, dict ? "',' or '}' was expected here" : "',' or ']' was expected here");
     }
 }

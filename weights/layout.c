@@ -79,11 +79,13 @@ const char *wts_layout_name(wts_layout layout)
 /* A WavLM, but with something else around it. */
 static const char *hint_for_wavlm(const wts_checkpoint *c)
 {
-    if (has_prefix(c, "backbone_model.")) return "a vox-profile model (backbone_model., model_seq.), whose head is not supported";
+    if (has_prefix(c, "backbone_model."))
+        return "a vox-profile model (backbone_model., model_seq.), whose head is not supported";
     if (has_prefix(c, "model.")) return "WavLM inside a wrapper (prefix \"model.\"), as SpeechBrain or s3prl save it";
     if (has_prefix(c, "tdnn.")) return "WavLMForXVector, a model for speaker verification";
     if (has_prefix(c, "lm_head.")) return "WavLMForCTC, a model for speech recognition";
-    if (has_prefix(c, "classifier.")) return "WavLM with a classifier of another layout (WavLMForAudioFrameClassification?)";
+    if (has_prefix(c, "classifier."))
+        return "WavLM with a classifier of another layout (WavLMForAudioFrameClassification?)";
     return "WavLM with an unknown layout of names";
 }
 

@@ -141,7 +141,8 @@ static eng_status fill_map(wts_name_map *map, wts_layout layout, eng_error *err)
     for (size_t i = 0; i < c->count; i++) {
         char name[1024];
         if (!wts_canonical_name(layout, c->tensors[i].name, name, sizeof name))
-            return eng_fail(err, ENG_E_FORMAT, "%s: a tensor's name is too long: %.200s...", c->path, c->tensors[i].name);
+            return eng_fail(err, ENG_E_FORMAT, "%s: a tensor's name is too long: %.200s...", c->path,
+                            c->tensors[i].name);
         size_t length = strlen(name) + 1;
         char *copy = eng_arena_alloc(&map->p->arena, length, 1);
         if (!copy) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", c->path);

@@ -362,7 +362,8 @@ static eng_status op_long_binget(machine *m) { return get_numbered(m, 4); }
 
 /* ---- Classes, objects, storages ---- */
 
-static eng_status push_global(machine *m, const char *module, size_t module_length, const char *name, size_t name_length)
+static eng_status push_global(machine *m, const char *module, size_t module_length, const char *name,
+                              size_t name_length)
 {
     wts_pickled *p = wts_pickle_new(m->arena, WTS_P_GLOBAL);
     if (p) {
@@ -401,7 +402,8 @@ static eng_status op_stack_global(machine *m)
 static eng_status construct(machine *m, wts_pickled *maker, wts_pickled *args)
 {
     wts_pickled *made = NULL;
-    if (maker->kind != WTS_P_GLOBAL && maker->kind != WTS_P_OBJECT) return fail(m, "a call of something that is no class");
+    if (maker->kind != WTS_P_GLOBAL && maker->kind != WTS_P_OBJECT)
+        return fail(m, "a call of something that is no class");
     if (args->kind != WTS_P_TUPLE) return fail(m, "arguments that are not a tuple");
     eng_status status = wts_pickle_construct(m->name, m->arena, maker, args, &made, m->err);
     return status == ENG_OK ? push(m, made) : status;

@@ -71,7 +71,8 @@ struct wts_pickled {
     } as;
 };
 
-/* Reads a pickle of size bytes (at most 64 MiB). The objects live in arena and point into data. name is for messages. */
+/* Reads a pickle of size bytes (at most 64 MiB). The objects live in arena and point into data. name is for messages.
+ */
 eng_status wts_pickle_read(const char *name, const unsigned char *data, size_t size, eng_arena *arena,
                            wts_pickled **root, eng_error *err);
 

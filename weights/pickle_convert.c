@@ -107,7 +107,8 @@ static eng_status convert_dict(converter *c, wts_pickled *p, size_t depth, made 
     }
     const char *duplicate;
     if (!wts_doc_find_duplicate(members, count, &duplicate)) return fail_memory(c);
-    if (duplicate) return eng_fail(c->err, ENG_E_FORMAT, "%s: key \"%.200s\" occurs twice in a dict", c->name, duplicate);
+    if (duplicate)
+        return eng_fail(c->err, ENG_E_FORMAT, "%s: key \"%.200s\" occurs twice in a dict", c->name, duplicate);
     out->value = (wts_value){.kind = WTS_DICT, .count = count, .members = members};
     return ENG_OK;
 }
@@ -132,7 +133,8 @@ static eng_status convert_container(converter *c, wts_pickled *p, size_t depth, 
     return ENG_OK;
 }
 
-/* An object is its dict of attributes: argparse.Namespace and the like. (dict or None, dict of slots) is the other form. */
+/* An object is its dict of attributes: argparse.Namespace and the like. (dict or None, dict of slots) is the other
+ * form. */
 static wts_pickled *attributes(const wts_pickled *object)
 {
     wts_pickled *state = object->as.object.state;

@@ -50,7 +50,8 @@ static bool is_sizes(const wts_pickled *p)
     return true;
 }
 
-/* _rebuild_tensor(storage, offset, shape, stride), _v2(..., requires_grad, hooks), _v3(..., requires_grad, hooks, dtype). */
+/* _rebuild_tensor(storage, offset, shape, stride), _v2(..., requires_grad, hooks), _v3(..., requires_grad, hooks,
+ * dtype). */
 static eng_status make_tensor(const char *name, eng_arena *arena, const wts_pickled *args, bool has_dtype,
                               wts_pickled **out, eng_error *err)
 {
@@ -77,7 +78,8 @@ static bool is_util(const wts_pickled *maker, const char *name)
     return wts_pickle_global_is(maker, "torch._utils", name);
 }
 
-static eng_status make_plain(const char *name, eng_arena *arena, wts_pickle_kind kind, wts_pickled **out, eng_error *err)
+static eng_status make_plain(const char *name, eng_arena *arena, wts_pickle_kind kind, wts_pickled **out,
+                             eng_error *err)
 {
     *out = wts_pickle_new(arena, kind);
     return *out ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "%s: out of memory", name);

@@ -1,6 +1,6 @@
-/* Reading safetensors (the format's definition: huggingface/safetensors README). A file is the header's length (8 bytes,
- * little-endian), the header, one JSON object {name: {"dtype", "shape", "data_offsets": [begin, end]}}, and the data, to
- * which the offsets count. Header at most 100 MB; the tensors fill the data without overlaps or holes. */
+/* Reading safetensors (the format's definition: huggingface/safetensors README). A file is the header's length (8
+ * bytes, little-endian), the header, one JSON object {name: {"dtype", "shape", "data_offsets": [begin, end]}}, and the
+ * data, to which the offsets count. Header at most 100 MB; the tensors fill the data without overlaps or holes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,8 +52,8 @@ static eng_status read_shape(reader *r, const wts_value *shape, wts_tensor *t)
 {
     if (!shape || shape->kind != WTS_LIST) return fail_tensor(r, t->name, "\"shape\" is not a list");
     if (shape->count > WTS_MAX_DIMS)
-        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: tensor %.200s has %zu dimensions (at most %d are read)", r->path,
-                        t->name, shape->count, WTS_MAX_DIMS);
+        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: tensor %.200s has %zu dimensions (at most %d are read)",
+                        r->path, t->name, shape->count, WTS_MAX_DIMS);
     t->ndim = shape->count;
     t->count = 1;
     for (size_t i = 0; i < t->ndim; i++)

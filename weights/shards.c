@@ -52,15 +52,16 @@ static eng_status read_shard(const wts_value *map, const wts_index *names, const
 static eng_status check_map(const wts_value *map, const char *path, eng_error *err)
 {
     if (!map || map->kind != WTS_DICT)
-        return eng_fail(err, ENG_E_FORMAT, "%s: a JSON file without a \"weight_map\": not the index of a checkpoint", path);
+        return eng_fail(err, ENG_E_FORMAT, "%s: a JSON file without a \"weight_map\": not the index of a checkpoint",
+                        path);
     for (size_t i = 0; i < map->count; i++) {
         const wts_value *file = &map->members[i].value;
         if (file->kind != WTS_STRING)
             return eng_fail(err, ENG_E_FORMAT, "%s: weight_map: the file of %.200s is not a string", path,
                             map->members[i].key);
         if (!*file->text || strchr(file->text, '/') || strcmp(file->text, ".") == 0 || strcmp(file->text, "..") == 0)
-            return eng_fail(err, ENG_E_FORMAT, "%s: weight_map: \"%.200s\" is not the plain name of a file beside it", path,
-                            file->text);
+            return eng_fail(err, ENG_E_FORMAT, "%s: weight_map: \"%.200s\" is not the plain name of a file beside it",
+                            path, file->text);
     }
     return ENG_OK;
 }
@@ -74,8 +75,8 @@ static eng_status check_complete(const wts_value *map, const wts_checkpoint *c, 
     eng_status status = ENG_OK;
     for (size_t i = 0, at; i < map->count && status == ENG_OK; i++)
         if (!wts_index_find(&found, map->members[i].key, &at))
-            status = eng_fail(err, ENG_E_MISSING, "%s: tensor %.200s is not in %.200s, where the index places it", c->path,
-                              map->members[i].key, map->members[i].value.text);
+            status = eng_fail(err, ENG_E_MISSING, "%s: tensor %.200s is not in %.200s, where the index places it",
+                              c->path, map->members[i].key, map->members[i].value.text);
     eng_free(found.entries);
     return status;
 }

@@ -76,8 +76,8 @@ static eng_status read_shape(reader *r, const wts_pickled *p, wts_tensor *t, siz
     wts_pickled **shape = p->as.tensor.shape->as.list.items, **stride = p->as.tensor.stride->as.list.items;
     size_t n = p->as.tensor.shape->as.list.count, last = 0, span, row = 1;
     if (n > WTS_MAX_DIMS)
-        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: tensor %.200s has %zu dimensions (at most %d are read)", r->path,
-                        t->name, n, WTS_MAX_DIMS);
+        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: tensor %.200s has %zu dimensions (at most %d are read)",
+                        r->path, t->name, n, WTS_MAX_DIMS);
     t->ndim = n;
     t->count = 1;
     t->contiguous = true;
@@ -103,13 +103,17 @@ static eng_status find_record(reader *r, const wts_pickled *storage, const char 
     char path[512];
     const wts_pickled *key = storage->as.storage.key;
     size_t length = key->as.text.length;
-    int n = length < sizeof path ? snprintf(path, sizeof path, "%sdata/%.*s", r->prefix, (int)length, key->as.text.bytes) : -1;
+    int n = length < sizeof path
+                ? snprintf(path, sizeof path, "%sdata/%.*s", r->prefix, (int)length, key->as.text.bytes)
+                : -1;
     *record = n > 0 && (size_t)n < sizeof path ? wts_zip_find(&r->zip, path) : NULL;
     if (!*record) return fail_tensor(r, name, "the archive has no record of its data");
     if (!(*record)->data)
-        return eng_fail(r->err, ENG_E_UNSUPPORTED,
-                        "%s: tensor %.200s: its record is compressed or encrypted (was the file packed again? torch.save "
-                        "stores records as they are)", r->path, name);
+        return eng_fail(
+            r->err, ENG_E_UNSUPPORTED,
+            "%s: tensor %.200s: its record is compressed or encrypted (was the file packed again? torch.save "
+            "stores records as they are)",
+            r->path, name);
     return ENG_OK;
 }
 
@@ -208,26 +212,30 @@ static eng_status fail_no_tensors(reader *r, const wts_pickled *root)
     if (root->kind == WTS_P_OBJECT) {
         const wts_pickled *maker = root->as.object.maker;
         bool known = maker->kind == WTS_P_GLOBAL;
-        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: holds a Python object (%.*s.%.*s), not tensors by name: %s", r->path,
-                        known ? shown(maker->as.global.module_length) : 0, known ? maker->as.global.module : "",
-                        known ? shown(maker->as.global.name_length) : 0, known ? maker->as.global.name : "", advice);
+        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: holds a Python object (%.*s.%.*s), not tensors by name: %s",
+                        r->path, known ? shown(maker->as.global.module_length) : 0,
+                        known ? maker->as.global.module : "", known ? shown(maker->as.global.name_length) : 0,
+                        known ? maker->as.global.name : "", advice);
     }
     if (root->kind != WTS_P_DICT)
         return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: holds no dict of tensors: %s", r->path, advice);
     char keys[300];
     list_keys(root, keys, sizeof keys);
     return eng_fail(r->err, ENG_E_UNSUPPORTED,
-                    "%s: no tensors in its dict, nor in a \"model\" or \"state_dict\" member (its keys: %s)", r->path, keys);
+                    "%s: no tensors in its dict, nor in a \"model\" or \"state_dict\" member (its keys: %s)", r->path,
+                    keys);
 }
 
 static eng_status read_root(reader *r, wts_pickled *root)
 {
     static const char *const members[] = {"model", "state_dict", "model_state_dict"};
-    wts_pickled *tensors = holds_tensors(root) ? root : NULL;
+    wts_pickled *tensors = NULL;
+    /* the members first: a training state may have stray tensors beside them, such as a random generator's */
     for (size_t i = 0; i < sizeof members / sizeof *members && !tensors; i++) {
         wts_pickled *member = wts_pickle_get(root, members[i]);
         if (holds_tensors(member)) tensors = member;
     }
+    if (!tensors && holds_tensors(root)) tensors = root;
     if (!tensors) return fail_no_tensors(r, root);
     for (size_t i = 0; i + 1 < tensors->as.list.count; i += 2) {
         const wts_pickled *key = tensors->as.list.items[i], *p = tensors->as.list.items[i + 1];
@@ -280,13 +288,15 @@ static eng_status read_archive(reader *r)
     if (status != ENG_OK) return status;
     if (find_beside(r, "constants.pkl"))
         return eng_fail(r->err, ENG_E_UNSUPPORTED,
-                        "%s: a TorchScript module: save its weights instead: torch.save(model.state_dict(), FILE)", r->path);
+                        "%s: a TorchScript module: save its weights instead: torch.save(model.state_dict(), FILE)",
+                        r->path);
     const wts_zip_entry *order = find_beside(r, "byteorder");
     if (order && (order->size != 6 || !order->data || memcmp(order->data, "little", 6) != 0))
-        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: saved on a big-endian machine: save it again on another", r->path);
-    if (!pickle->data)
-        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: its data.pkl is compressed or encrypted (was the file packed again?)",
+        return eng_fail(r->err, ENG_E_UNSUPPORTED, "%s: saved on a big-endian machine: save it again on another",
                         r->path);
+    if (!pickle->data)
+        return eng_fail(r->err, ENG_E_UNSUPPORTED,
+                        "%s: its data.pkl is compressed or encrypted (was the file packed again?)", r->path);
     wts_pickled *root;
     snprintf(name, sizeof name, "%.400s: data.pkl", r->path);
     status = wts_pickle_read(name, pickle->data, pickle->size, &r->arena, &root, r->err);

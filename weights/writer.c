@@ -146,7 +146,8 @@ static eng_status write_header(wts_writer *w, eng_error *err)
     if (status != ENG_OK) return status;
     size_t length = w->reserved - 8;
     if (length > MAX_HEADER)
-        return eng_fail(err, ENG_E_UNSUPPORTED, "%s: a header of %zu bytes (safetensors allows 100 MB)", w->path, length);
+        return eng_fail(err, ENG_E_UNSUPPORTED, "%s: a header of %zu bytes (safetensors allows 100 MB)", w->path,
+                        length);
     while (w->header.length < length)
         if (!append_string(&w->header, " ")) return fail_memory(w, err);
     unsigned char size[8];
@@ -297,8 +298,8 @@ static bool append_entry(wts_writer *w, const char *name, const char *dtype, siz
     bool done = append_string(t, ",") && append_quoted(t, name) && append_string(t, ":{\"dtype\":\"") &&
                 append_string(t, dtype) && append_string(t, "\",\"shape\":[");
     for (size_t i = 0; done && i < ndim; i++) done = (i == 0 || append_string(t, ",")) && append_number(t, shape[i]);
-    return done && append_string(t, "],\"data_offsets\":[") && append_number(t, w->data_size) && append_string(t, ",") &&
-           append_number(t, w->data_size + bytes) && append_string(t, "]}");
+    return done && append_string(t, "],\"data_offsets\":[") && append_number(t, w->data_size) &&
+           append_string(t, ",") && append_number(t, w->data_size + bytes) && append_string(t, "]}");
 }
 
 eng_status wts_writer_begin(wts_writer *w, const char *name, wts_dtype dtype, size_t ndim, const size_t *shape,
@@ -309,7 +310,8 @@ eng_status wts_writer_begin(wts_writer *w, const char *name, wts_dtype dtype, si
     if (w->tensor_left) return eng_fail(err, ENG_E_USAGE, "%s: tensor %s begins inside another", w->path, name);
     if (!type || ndim > WTS_MAX_DIMS || strcmp(name, "__metadata__") == 0 || strlen(name) > MAX_NAME ||
         !wts_utf8_valid(name, strlen(name)))
-        return eng_fail(err, ENG_E_USAGE, "%s: tensor %.200s cannot be written: its name, dtype or dimensions", w->path, name);
+        return eng_fail(err, ENG_E_USAGE, "%s: tensor %.200s cannot be written: its name, dtype or dimensions", w->path,
+                        name);
     bool fits = true;
     for (size_t i = 0; i < ndim; i++) fits = fits && eng_mul_size(bytes, shape[i], &bytes);
     if (!fits || !eng_add_size(w->data_size, bytes, &end) || end > INT64_MAX / 2)

@@ -57,13 +57,15 @@ static eng_status read_end(reader *r)
     if (get(end + 4, 2) != get(end + 6, 2)) return fail(r, "it is one part of several");
     if (at >= LOCATOR_SIZE && memcmp(end - LOCATOR_SIZE, "PK\6\7", 4) == 0) {
         uint64_t end64 = get(end - LOCATOR_SIZE + 8, 8);
-        if (end64 > at - LOCATOR_SIZE || at - LOCATOR_SIZE - end64 < END64_SIZE || memcmp(r->data + end64, "PK\6\6", 4) != 0)
+        if (end64 > at - LOCATOR_SIZE || at - LOCATOR_SIZE - end64 < END64_SIZE ||
+            memcmp(r->data + end64, "PK\6\6", 4) != 0)
             return fail(r, "its ZIP64 end record is not where it should be");
         r->entries = get(r->data + end64 + 32, 8);
         r->directory_size = get(r->data + end64 + 40, 8);
         r->directory = get(r->data + end64 + 48, 8);
     }
-    if (r->directory > at || r->directory_size > at - r->directory) return fail(r, "its directory lies outside the file");
+    if (r->directory > at || r->directory_size > at - r->directory)
+        return fail(r, "its directory lies outside the file");
     if (r->entries > r->directory_size / CENTRAL_SIZE) return fail(r, "its directory is too short for its entries");
     return ENG_OK;
 }
@@ -112,7 +114,8 @@ static eng_status read_central(reader *r, size_t *at, central *c)
     c->name = p + CENTRAL_SIZE;
     c->name_length = (size_t)get(p + 28, 2);
     size_t extra = (size_t)get(p + 30, 2), comment = (size_t)get(p + 32, 2);
-    if (c->name_length + extra + comment > left - CENTRAL_SIZE) return fail(r, "an entry of its directory is cut short");
+    if (c->name_length + extra + comment > left - CENTRAL_SIZE)
+        return fail(r, "an entry of its directory is cut short");
     if (!read_zip64(c, c->name + c->name_length, extra)) return fail(r, "a ZIP64 field is cut short");
     if (memchr(c->name, 0, c->name_length)) return fail(r, "a name with a NUL inside");
     *at += CENTRAL_SIZE + c->name_length + extra + comment;
@@ -128,7 +131,8 @@ static eng_status find_data(reader *r, const central *c, wts_zip_entry *e)
     size_t space = (size_t)(r->directory - c->local) - LOCAL_SIZE, name = (size_t)get(p + 26, 2);
     size_t extra = (size_t)get(p + 28, 2);
     if (memcmp(p, "PK\3\4", 4) != 0) return fail(r, "an entry that is not where the directory says");
-    if (name + extra > space || c->size > space - name - extra) return fail(r, "an entry's data reach into the directory");
+    if (name + extra > space || c->size > space - name - extra)
+        return fail(r, "an entry's data reach into the directory");
     if (name != c->name_length || memcmp(p + LOCAL_SIZE, c->name, name) != 0 || get(p + 8, 2) != c->method)
         return fail(r, "an entry that differs from its record in the directory");
     e->data = p + LOCAL_SIZE + name + extra;
@@ -139,7 +143,8 @@ static eng_status find_data(reader *r, const central *c, wts_zip_entry *e)
 static eng_status read_entries(reader *r, wts_zip *z)
 {
     size_t count = (size_t)r->entries, at = (size_t)r->directory;
-    char *names = eng_arena_alloc(&z->arena, (size_t)r->directory_size, 1); /* each with a NUL: shorter than its record */
+    char *names =
+        eng_arena_alloc(&z->arena, (size_t)r->directory_size, 1); /* each with a NUL: shorter than its record */
     z->entries = eng_arena_alloc(&z->arena, count, sizeof *z->entries);
     z->index.entries = eng_arena_alloc(&z->arena, count, sizeof *z->index.entries);
     if (!names || !z->entries || !z->index.entries) return eng_fail(r->err, ENG_E_MEMORY, "%s: out of memory", r->path);
