@@ -23,7 +23,7 @@ typedef struct encoder_run {
     const size_t *samples;
     const encoder_stretch *stretches;
     eng_tensor out;
-    float *group;  /* group norm of the first layer: [n, 2, channels], scale and shift; else NULL */
+    float *group;  /* group norm of the first layer: [n, 2, channels], -mean and scale; else NULL */
     double *sums;  /* its moments: [stretches, 2, channels] */
     bool *failed;
 } encoder_run;
@@ -48,15 +48,13 @@ static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, si
     size_t channels = layer ? c->conv_dim[layer - 1] : 1, dim = c->conv_dim[layer];
     bool norm = conv->norm.gamma != NULL;
     eng_epilogue e = {conv->linear.bias, norm ? KERN_ACT_NONE : c->conv_act, NULL, 0};
+    const float *centre = c->group_norm && norm ? r->group + utterance * 2 * dim : NULL;
+    if (centre) e.bias = centre;
     if (!eng_gemm_serial(k, scratch, rows, in, c->conv_stride[layer] * channels, &conv->linear.w, out, ldo, &e))
         return false;
     if (!norm) return true;
-    if (c->group_norm) {
-        const float *scale = r->group + utterance * 2 * dim;
-        k->channel_affine_f32(rows, dim, out, ldo, scale, scale + dim, out, ldo);
-    } else {
-        k->layer_norm_f32(rows, dim, out, ldo, conv->norm.gamma, conv->norm.beta, 1e-5f, out, ldo, NULL, NULL);
-    }
+    if (centre) k->channel_affine_f32(rows, dim, out, ldo, centre + dim, conv->norm.beta, out, ldo);
+    else k->layer_norm_f32(rows, dim, out, ldo, conv->norm.gamma, conv->norm.beta, 1e-5f, out, ldo, NULL, NULL);
     for (size_t i = 0; i < rows; i++) {
         if (c->conv_act == KERN_ACT_GELU) k->gelu_f32(dim, out + i * ldo, out + i * ldo);
         else if (c->conv_act == KERN_ACT_RELU) k->relu_f32(dim, out + i * ldo, out + i * ldo);
@@ -94,7 +92,7 @@ static void encoder_task(void *arg, size_t task, size_t worker)
     eng_arena_rewind(scratch, mark);
 }
 
-/* Moments of the first layer's output over a stretch of its own frames. */
+/* Moments of the first layer's output, without bias, over a stretch of its own frames. */
 static void stats_task(void *arg, size_t task, size_t worker)
 {
     encoder_run *r = arg;
@@ -105,7 +103,7 @@ static void stats_task(void *arg, size_t task, size_t worker)
     eng_arena *scratch = eng_pool_scratch(r->ctx->pool, worker);
     eng_arena_mark mark = eng_arena_save(scratch);
     float *rows = eng_arena_alloc(scratch, s.frames * dim, sizeof *rows);
-    eng_epilogue e = {r->m->conv[0].linear.bias, KERN_ACT_NONE, NULL, 0};
+    eng_epilogue e = {NULL, KERN_ACT_NONE, NULL, 0};
     memset(sum, 0, 2 * dim * sizeof *sum);
     if (!rows || !eng_gemm_serial(&r->ctx->k, scratch, s.frames, r->waves[s.utterance] + s.first * c->conv_stride[0],
                                   c->conv_stride[0], &r->m->conv[0].linear.w, rows, dim, &e))
@@ -151,7 +149,9 @@ static void run_stretches(encoder_run *r, bool first_layer, size_t length, eng_t
         if (r->failed[i]) eng_out_of_memory(ctx, "the feature encoder", TILE_BYTES);
 }
 
-/* torch.nn.GroupNorm(channels, channels): per utterance and channel over time; folded to y = x * scale + shift. */
+/* torch.nn.GroupNorm(channels, channels): per utterance and channel over time, y = (x - mean) * scale + beta. A bias
+ * of the convolution cancels; -mean takes its place. (As one affine map, x * scale + shift, a nearly constant channel,
+ * whose scale is up to 316 * gamma, would show the rounding of shift.) */
 static void group_norm_statistics(encoder_run *r)
 {
     const mdl_config *c = &r->m->config;
@@ -167,7 +167,7 @@ static void group_norm_statistics(encoder_run *r)
     size_t task = 0;
     for (size_t u = 0; u < r->batch.n; u++) {
         size_t frames = first_layer_frames(c, r->samples[u]), parts = (frames + STATS_FRAMES - 1) / STATS_FRAMES;
-        float *scale = r->group + u * 2 * dim;
+        float *centre = r->group + u * 2 * dim, *scale = centre + dim;
         for (size_t j = 0; j < dim; j++) {
             double sum = 0, squares = 0;
             for (size_t p = 0; p < parts; p++) {
@@ -175,9 +175,8 @@ static void group_norm_statistics(encoder_run *r)
                 squares += r->sums[(task + p) * 2 * dim + dim + j];
             }
             double mean = sum / (double)frames, var = squares / (double)frames - mean * mean;
-            double s = norm->gamma[j] / sqrt((var > 0 ? var : 0) + 1e-5);
-            scale[j] = (float)s;
-            scale[dim + j] = (float)(norm->beta[j] - mean * s);
+            centre[j] = (float)-mean;
+            scale[j] = (float)(norm->gamma[j] / sqrt((var > 0 ? var : 0) + 1e-5));
         }
         task += parts;
     }

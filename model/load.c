@@ -162,6 +162,8 @@ static void load_odyssey_head(mdl_loader *l, mdl_model *m)
     h->pool = load_linear(l, "pool_model.sap_linear", c->hidden, c->hidden);
     h->pool_vector = mdl_loader_read(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
     settle_labels(l, m, "ser_model.out.0.weight", &ignored);
+    /* the baseline's class builds its first layer whatever classifier_hidden_layers says (net/ser.py) */
+    if (c->head_layers == 0 && mdl_loader_has(l, "ser_model.fc.0.0.weight")) c->head_layers = 1;
     if (!new_hidden(l, h, c->head_layers)) return;
     for (size_t i = 0; i < c->head_layers && !l->status; i++) {
         full_name linear = name_of("ser_model.fc.%zu.0", i), norm = name_of("ser_model.fc.%zu.1", i);

@@ -28,9 +28,11 @@ typedef struct wts_tensor {
     size_t ndim;
     size_t shape[WTS_MAX_DIMS];
     size_t count;       /* product of shape */
-    const void *data;   /* in the mapping; may be unaligned; little-endian; contiguous in row-major order */
+    const void *data;   /* in the mapping, or a copy in row-major order; may be unaligned; little-endian */
     size_t bytes;       /* 0 with data NULL for WTS_OTHER of unknown size */
-    bool contiguous;    /* false: a torch tensor with other strides (data is NULL, and reading it is an error) */
+    bool contiguous;    /* torch views with other strides are copied, up to the file's size in all; false: one beyond
+                           that, which repeats elements (data is NULL, and reading it is an error) */
+    bool copied;        /* data is such a copy */
     bool mapped;        /* data lies in a mapped file */
 } wts_tensor;
 

@@ -13,6 +13,7 @@ typedef struct reader {
     wts_zip zip;
     eng_arena arena; /* the pickled objects: gone when the tensors are listed */
     char *prefix;    /* "NAME/" */
+    size_t copied;   /* bytes of gathered views */
     wts_checkpoint *c;
     eng_error *err;
 } reader;
@@ -117,6 +118,30 @@ static eng_status find_record(reader *r, const wts_pickled *storage, const char 
     return ENG_OK;
 }
 
+/* Copies a view with other strides (a transposed matrix) in row-major order. All copies together are no larger than the
+ * file: views that repeat elements could ask for any amount of memory. */
+static eng_status gather(reader *r, const wts_pickled *p, const unsigned char *from, size_t size, wts_tensor *t)
+{
+    size_t at[WTS_MAX_DIMS] = {0}, bytes;
+    if (!eng_mul_size(t->count, size, &bytes) || bytes > r->m->size - r->copied) return ENG_OK;
+    r->copied += bytes;
+    unsigned char *to = eng_arena_alloc(&r->c->store->arena, bytes, 1);
+    if (!to) return fail_memory(r);
+    t->data = to;
+    t->bytes = bytes;
+    t->contiguous = true;
+    t->copied = true;
+    t->mapped = false;
+    wts_pickled **stride = p->as.tensor.stride->as.list.items;
+    for (size_t i = 0; i < t->count; i++, to += size) {
+        size_t element = 0;
+        for (size_t d = 0; d < t->ndim; d++) element += at[d] * (size_t)stride[d]->as.integer;
+        memcpy(to, from + element * size, size);
+        for (size_t d = t->ndim; d-- > 0 && ++at[d] == t->shape[d];) at[d] = 0;
+    }
+    return ENG_OK;
+}
+
 static eng_status read_data(reader *r, const wts_pickled *p, const dtype_row *row, wts_tensor *t, size_t extent)
 {
     const wts_pickled *storage = p->as.tensor.storage;
@@ -131,7 +156,7 @@ static eng_status read_data(reader *r, const wts_pickled *p, const dtype_row *ro
     if (!eng_mul_size(p->as.tensor.offset, row->size, &offset) || !eng_mul_size(extent, row->size, &end) ||
         !eng_add_size(offset, end, &end) || end > bytes)
         return fail_tensor(r, t->name, "it reaches beyond its storage");
-    if (!t->contiguous) return ENG_OK;
+    if (!t->contiguous) return gather(r, p, record->data + offset, row->size, t);
     t->data = record->data + offset;
     t->bytes = end - offset;
     return ENG_OK;
