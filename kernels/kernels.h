@@ -43,7 +43,6 @@ typedef struct kern_gemm_blocks {
     size_t nc;     /* columns of a task */
 } kern_gemm_blocks;
 
-/* Data come first; from gemm_f32 on there are function pointers only (kern_table_check walks them). */
 /* What to fetch into L2 while a GEMM micro-kernel runs: the cache line at start + p * step bytes in step p of k. Any
  * address will do: a prefetch of one that is not there does nothing. */
 typedef struct kern_ahead {
@@ -51,6 +50,12 @@ typedef struct kern_ahead {
     size_t step;
 } kern_ahead;
 
+/* Constants of one AdamW step; see kern_table.adamw_f32. */
+typedef struct kern_adamw {
+    float decay, step_size, root, eps, beta1, one_minus_beta1, beta2, one_minus_beta2, grad_scale;
+} kern_adamw;
+
+/* Data come first; from gemm_f32 on there are function pointers only (kern_table_check walks them). */
 typedef struct kern_table {
     kern_tier tier;
     unsigned caps;
@@ -139,6 +144,70 @@ typedef struct kern_table {
     void (*f32_to_f16)(size_t n, const float *x, uint16_t *y); /* to nearest even; NaN stays a quiet NaN */
     void (*bf16_to_f32)(size_t n, const uint16_t *x, float *y);
     void (*f32_to_bf16)(size_t n, const float *x, uint16_t *y); /* to nearest even; NaN stays a quiet NaN */
+
+    /* ---- Backward ---------------------------------------------------------------------------------------- */
+    /* d* is the gradient of a scalar loss with respect to *. "+=" adds to what is there, rounding once an addition, so
+     * gradients start at 0 and gather over calls. Outputs overlap neither inputs nor each other. What is gathered over
+     * rows is added row by row, in ascending order: the rows may be split over several calls without changing a bit. */
+
+    /* y[j,i] = x[i,j]: x [rows, cols] to y [cols, rows]. [exact] */
+    void (*transpose_f32)(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy);
+
+    /* Per channel over rows, in double [exact]: sum[c] += x[i,c] (gradients of biases), and sum[c] += x[i,c] * y[i,c]
+     * (of scales); the product of two floats is exact in double, fused with the addition or not. */
+    void (*channel_sum_f32)(size_t rows, size_t channels, const float *x, size_t ldx, double *sum);
+    void (*channel_dot_f32)(size_t rows, size_t channels, const float *x, size_t ldx, const float *y, size_t ldy,
+                            double *sum);
+
+    /* Layer norm, from layer_norm_f32's x, mean and rstd: with h[j] = (x[i,j] - mean_i) * rstd_i, g = dy * gamma and
+     * means over the row, dx[i,j] += rstd_i * (g[j] - mean(g) - h[j] * mean(g * h)); in double dgamma[j] += dy[i,j] *
+     * h[j] and dbeta[j] += dy[i,j], the latter [exact] (h may be a float). Each of dx, dgamma and dbeta may be NULL. */
+    void (*layer_norm_backward_f32)(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma,
+                                    const float *mean, const float *rstd, const float *dy, size_t lddy, float *dx,
+                                    size_t lddx, double *dgamma, double *dbeta);
+
+    /* dx[i] += dy[i] * f'(x[i]). gelu: f' = Phi(x) + x * phi(x), the normal distribution and its density; 0 at -inf and
+     * 1 at inf, the limits. relu [exact]: dx[i] += x[i] > 0 ? dy[i] : +0, dy not being looked at where x <= 0 or NaN.
+     * tanh takes the result y = tanh(x): f' = 1 - y * y, to a float's precision also where |y| is nearly 1. */
+    void (*gelu_backward_f32)(size_t n, const float *x, const float *dy, float *dx);
+    void (*relu_backward_f32)(size_t n, const float *x, const float *dy, float *dx);
+    void (*tanh_backward_f32)(size_t n, const float *y, const float *dy, float *dx);
+
+    /* Softmax, from its result y: dx[i] += y[i] * (dy[i] - sum_j dy[j] * y[j]). */
+    void (*softmax_backward_f32)(size_t n, const float *y, const float *dy, float *dx);
+
+    /* One tile of attention, recomputed from its scores. For row r (a query) and key j, with ds = p * (dp[r,j] -
+     * delta[r]) and p = exp(s[r,j] * scale + gate[r] * bias[j - r] - max[r]) * inverse_sum[r]:
+     *   s[r,j] = p, dp[r,j] = ds * scale, dgate[r] += sum_j ds * bias[j - r], dbias[j - r] += ds * gate[r].
+     * On entry s holds the scores and dp the gradients of the probabilities (dO V^T); on return s the probabilities
+     * (for dV) and dp the gradients of the scores (for dQ, dK). max and inverse_sum are the forward pass's running_max
+     * and 1 / running_sum after its last tile; delta[r] is the dot product of the row's output and its gradient. bias
+     * is placed as in attention_softmax_f32, dbias like it: entries -(rows-1) .. keys-1. bias NULL: no bias term, and
+     * gate, dgate and dbias are not touched. dbias alone NULL: not wanted (a frozen table). */
+    void (*attention_backward_f32)(size_t rows, size_t keys, float *s, size_t lds, float *dp, size_t lddp, float scale,
+                                   const float *gate, const float *bias, const float *max, const float *inverse_sum,
+                                   const float *delta, float *dgate, float *dbias);
+
+    /* relative_gate_f32, its a and g recomputed; dgate is indexed like its gate, [h * ldg + i]. With the gradients of
+     * the two logits, u = dgate * (g * constant[h] - 1) * a * (1 - a) and v = dgate * a * constant[h] * g * (1 - g):
+     *   dx[i, h*dim + j] += u * w[0,j] + v * w[1,j] (one addition), and in double
+     *   dw[0,j] += u * x[i, h*dim + j], dw[1,j] += v * x[i, h*dim + j], db[0] += u, db[1] += v,
+     *   dconstant[h] += dgate * a * g,
+     * heads in ascending order within a row. dw is [2, dim], db [2], dconstant [heads]. dx may be NULL. */
+    void (*relative_gate_backward_f32)(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
+                                       const float *w, const float *b, const float *constant, const float *dgate,
+                                       size_t ldg, float *dx, size_t lddx, double *dw, double *db, double *dconstant);
+
+    /* sum_i x[i]^2 in double, the squares exact, in a fixed order within a tier (gradient norms). */
+    double (*sum_squares_f32)(size_t n, const float *x);
+
+    /* One step of AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization"; torch.optim.AdamW), element by
+     * element, w, m and v in place, every operation rounded to float, no fused multiply-add [exact]:
+     *   g = grad * grad_scale, w = w * decay, m = m * beta1 + g * (1 - beta1), v = v * beta2 + (g * g) * (1 - beta2),
+     *   w = w - step_size * (m / (sqrt(v) / root + eps))
+     * with decay = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t) in step t = 1, 2, ...;
+     * the differences 1 - beta are given as one_minus_beta1, one_minus_beta2. */
+    void (*adamw_f32)(size_t n, float *w, const float *grad, float *m, float *v, const kern_adamw *a);
 } kern_table;
 
 /* What this machine can run: bit t of tiers is set when tier t works here (CPUID bundle present and the operating

@@ -10,4 +10,5 @@ void kern_table_fill_scalar(kern_table *t)
     kern_table_fill_scalar_math(t);
     kern_table_fill_scalar_attention(t);
     kern_table_fill_scalar_convert(t);
+    kern_table_fill_scalar_backward(t);
 }

@@ -11,6 +11,7 @@ void kern_table_fill_scalar_norm(kern_table *t);
 void kern_table_fill_scalar_math(kern_table *t);
 void kern_table_fill_scalar_attention(kern_table *t);
 void kern_table_fill_scalar_convert(kern_table *t);
+void kern_table_fill_scalar_backward(kern_table *t);
 
 /* x * (1 + erf(x / sqrt 2)) / 2 in double, not rounded; -0 at -inf, the limit. */
 double kern_gelu_f64_scalar(double x);
