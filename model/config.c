@@ -139,7 +139,11 @@ static void read_input_rule(const wts_value *preprocessor, mdl_reader *config, m
         c->input_assumed = true;
         return;
     }
-    mdl_reader r = {preprocessor, "preprocessor_config.json", config->err, config->status};
+    char name[1024]; /* beside config.json */
+    const char *slash = strrchr(config->name, '/');
+    snprintf(name, sizeof name, "%.*spreprocessor_config.json", slash ? (int)(slash + 1 - config->name) : 0, config->name);
+    mdl_reader r = {preprocessor, name, config->err, config->status};
+    if (preprocessor->kind != WTS_DICT) mdl_read_fail(&r, ENG_E_FORMAT, "expected an object");
     c->input = mdl_read_bool(&r, "do_normalize", true) ? MDL_INPUT_HF : MDL_INPUT_RAW;
     double rate = mdl_read_number(&r, "sampling_rate", 16000, 1, 1e9);
     if (rate != 16000) mdl_read_fail(&r, ENG_E_UNSUPPORTED, "sampling_rate is %g; expected 16000", rate);

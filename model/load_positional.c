@@ -35,9 +35,10 @@ void mdl_load_positional(mdl_loader *l, mdl_model *m)
     size_t width = c->hidden / c->pos_groups, shape[3] = {c->hidden, width, c->pos_kernel};
     m->pos_bias = mdl_loader_vector(l, "wavlm.encoder.pos_conv_embed.conv.bias", c->hidden);
     m->pos_conv = eng_arena_alloc(&m->memory, c->pos_groups, sizeof *m->pos_conv);
-    if (!m->pos_conv) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
+    /* at once, whatever failed before: mdl_model_free walks them */
+    if (m->pos_conv) memset(m->pos_conv, 0, c->pos_groups * sizeof *m->pos_conv);
+    else mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
     if (l->status) return;
-    memset(m->pos_conv, 0, c->pos_groups * sizeof *m->pos_conv);
 
     /* v is large and only needed here: it goes to an arena of its own */
     eng_arena temporary, *model_memory = l->memory;

@@ -125,9 +125,12 @@ static void clear_progress(const infer *f)
 static eng_status write_failure(infer *f, size_t row, size_t channel, const char *message, eng_error *err)
 {
     clear_progress(f);
-    const char *path = f->list.rows[row].path;
-    bool named = strncmp(message, path, strlen(path)) == 0; /* errors of the file itself begin with its name */
-    fprintf(stderr, "infer: %s%s%s\n", named ? "" : f->list.rows[row].file, named ? "" : ": ", message);
+    const tool_row *r = &f->list.rows[row];
+    eng_error path, line; /* eng_fail makes file names fit for a terminal, as it did in the message */
+    eng_fail(&path, ENG_E_IO, "%s", r->path);
+    bool named = strncmp(message, path.message, strlen(path.message)) == 0; /* errors of the file itself begin so */
+    eng_fail(&line, ENG_E_IO, "%s%s%s", named ? "" : r->file, named ? "" : ": ", message);
+    fprintf(stderr, "infer: %s\n", line.message);
     tool_result failed = {.row = row, .channel = channel, .error = message};
     return tool_output_write(f->out, &failed, err);
 }
