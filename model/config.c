@@ -1,12 +1,15 @@
 #include "model/config.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/memory.h"
 #include "model/config_microsoft.h"
 #include "model/config_reader.h"
+
+enum { MAX_MIN_SAMPLES = 1 << 30 };
 
 size_t mdl_config_pooled(const mdl_config *c)
 {
@@ -26,7 +29,9 @@ size_t mdl_config_frames(const mdl_config *c, size_t samples)
 size_t mdl_config_min_samples(const mdl_config *c)
 {
     size_t need = 1;
-    for (size_t i = c->convs; i-- > 0;) need = (need - 1) * c->conv_stride[i] + c->conv_kernel[i];
+    for (size_t i = c->convs; i-- > 0;)
+        if (!eng_mul_size(need - 1, c->conv_stride[i], &need) || !eng_add_size(need, c->conv_kernel[i], &need))
+            return SIZE_MAX;
     return need;
 }
 
@@ -116,18 +121,30 @@ static void read_backbone(mdl_reader *r, mdl_config *c)
         mdl_read_fail(r, ENG_E_UNSUPPORTED, "add_adapter is true; adapters are not supported");
 }
 
-static void check_backbone(mdl_reader *r, const mdl_config *c)
+/* Names of the fields that must agree, which Microsoft's cfg spells otherwise. */
+typedef struct backbone_names {
+    const char *hidden, *heads, *groups, *buckets, *distance;
+} backbone_names;
+
+static void check_backbone(mdl_reader *r, wts_layout layout, const mdl_config *c)
 {
+    static const backbone_names hugging_face = {"hidden_size", "num_attention_heads", "num_conv_pos_embedding_groups",
+                                                "num_buckets", "max_bucket_distance"};
+    static const backbone_names microsoft = {"encoder_embed_dim", "encoder_attention_heads", "conv_pos_groups",
+                                             "num_buckets", "max_distance"};
+    const backbone_names *n = layout == WTS_LAYOUT_MICROSOFT ? &microsoft : &hugging_face;
     if (c->hidden % c->heads)
-        mdl_read_fail(r, ENG_E_MISMATCH, "hidden_size %zu is not a multiple of num_attention_heads %zu", c->hidden,
-                      c->heads);
+        mdl_read_fail(r, ENG_E_MISMATCH, "%s %zu is not a multiple of %s %zu", n->hidden, c->hidden, n->heads, c->heads);
     if (c->hidden % c->pos_groups)
-        mdl_read_fail(r, ENG_E_MISMATCH, "hidden_size %zu is not a multiple of num_conv_pos_embedding_groups %zu",
-                      c->hidden, c->pos_groups);
+        mdl_read_fail(r, ENG_E_MISMATCH, "%s %zu is not a multiple of %s %zu", n->hidden, c->hidden, n->groups,
+                      c->pos_groups);
     if (c->max_distance <= c->buckets / 4)
-        mdl_read_fail(r, ENG_E_MISMATCH, "max_bucket_distance %zu must be more than a quarter of num_buckets %zu",
-                      c->max_distance, c->buckets);
+        mdl_read_fail(r, ENG_E_MISMATCH, "%s %zu must be more than a quarter of %s %zu", n->distance, c->max_distance,
+                      n->buckets, c->buckets);
     if (c->convs == 0) mdl_read_fail(r, ENG_E_MISMATCH, "conv_dim is empty; expected at least one layer");
+    if (!r->status && mdl_config_min_samples(c) > MAX_MIN_SAMPLES)
+        mdl_read_fail(r, ENG_E_MISMATCH, "the convolutions' kernels and strides need more than %d samples for one frame",
+                      MAX_MIN_SAMPLES);
 }
 
 /* preprocessor_config.json (Wav2Vec2FeatureExtractor): do_normalize defaults to true there. Without that file the rule
@@ -142,7 +159,7 @@ static void read_input_rule(const wts_value *preprocessor, mdl_reader *config, m
     char name[1024]; /* beside config.json */
     const char *slash = strrchr(config->name, '/');
     snprintf(name, sizeof name, "%.*spreprocessor_config.json", slash ? (int)(slash + 1 - config->name) : 0, config->name);
-    mdl_reader r = {preprocessor, name, config->err, config->status};
+    mdl_reader r = {preprocessor, name, config->err, config->status, NULL};
     if (preprocessor->kind != WTS_DICT) mdl_read_fail(&r, ENG_E_FORMAT, "expected an object");
     c->input = mdl_read_bool(&r, "do_normalize", true) ? MDL_INPUT_HF : MDL_INPUT_RAW;
     double rate = mdl_read_number(&r, "sampling_rate", 16000, 1, 1e9);
@@ -158,16 +175,19 @@ static bool is_attribute(const char *label)
     return false;
 }
 
-/* id2label: {"0": name, ...}; keys 0..n-1 in any order. */
-static void read_labels(mdl_reader *r, mdl_config *c, size_t fallback)
+/* id2label: {"0": name, ...}; keys 0..n-1 in any order. count_key: the field with their number, which may stand alone. */
+static void read_labels(mdl_reader *r, mdl_config *c, const char *count_key)
 {
+    size_t count = mdl_read_size(r, count_key, 0, 0, MDL_MAX_LABELS);
     const wts_value *map = wts_value_get(r->value, "id2label");
     if (!map || map->kind == WTS_NULL) {
-        c->labels = fallback;
+        c->labels = count;
     } else if (map->kind != WTS_DICT || map->count == 0 || map->count > MDL_MAX_LABELS) {
         mdl_read_fail(r, ENG_E_FORMAT, "id2label: expected an object of 1 to %d labels", MDL_MAX_LABELS);
         return;
     } else {
+        if (count && count != map->count)
+            mdl_read_fail(r, ENG_E_MISMATCH, "%s is %zu, but id2label has %zu labels", count_key, count, map->count);
         c->labels = map->count;
     }
     if (c->labels == 0) return; /* the classifier's shape decides */
@@ -206,8 +226,8 @@ static void read_gender(mdl_reader *r, mdl_config *c)
     c->genders = 2;
     const wts_value *map = wts_value_get(r->value, "gender2id");
     if (map && map->kind != WTS_NULL) {
-        mdl_reader m = {map, r->name, r->err, r->status};
-        if (map->kind != WTS_DICT) mdl_read_fail(&m, ENG_E_FORMAT, "gender2id: expected an object");
+        mdl_reader m = {map, r->name, r->err, r->status, "gender2id"};
+        if (map->kind != WTS_DICT) mdl_read_fail(&m, ENG_E_FORMAT, "expected an object");
         c->female = (int)mdl_read_size(&m, "female", SIZE_MAX, 0, 1000);
         c->male = (int)mdl_read_size(&m, "male", SIZE_MAX, 0, 1000);
         c->genders = 0;
@@ -215,6 +235,7 @@ static void read_gender(mdl_reader *r, mdl_config *c)
             size_t id = mdl_read_size(&m, map->members[i].key, SIZE_MAX, 0, 1000);
             if (id + 1 > c->genders) c->genders = id + 1;
         }
+        if (c->female == c->male) mdl_read_fail(&m, ENG_E_MISMATCH, "female and male are both %d", c->male);
         r->status = m.status;
     }
     size_t size = mdl_read_size(r, "gender_embedding_size", mdl_config_pooled(c), 1, 1 << 20);
@@ -241,7 +262,7 @@ static void read_emotion_head(mdl_reader *r, mdl_config *c)
     if (c->gender != MDL_COND_NONE) read_gender(r, c);
     if (c->text != MDL_COND_NONE) c->text_size = mdl_read_size(r, "text_embedding_size", SIZE_MAX, 1, 1 << 20);
     c->projection = mdl_read_size(r, "classifier_proj_size", 256, 1, 1 << 20);
-    read_labels(r, c, mdl_read_size(r, "num_labels", 0, 0, MDL_MAX_LABELS));
+    read_labels(r, c, "num_labels");
 }
 
 static void read_head(mdl_reader *r, wts_layout layout, const wts_value *preprocessor, mdl_config *c)
@@ -250,7 +271,7 @@ static void read_head(mdl_reader *r, wts_layout layout, const wts_value *preproc
         c->head = MDL_HEAD_ODYSSEY;
         c->pooling = MDL_POOL_ATTENTIVE_STD;
         c->head_layers = mdl_read_size(r, "classifier_hidden_layers", 1, 0, 64);
-        read_labels(r, c, mdl_read_size(r, "num_classes", 0, 0, MDL_MAX_LABELS));
+        read_labels(r, c, "num_classes");
         c->input = MDL_INPUT_CORPUS;
         c->input_mean = mdl_read_number(r, "mean", NAN, -1e6, 1e6);
         c->input_std = mdl_read_number(r, "std", NAN, 0, 1e6);
@@ -265,7 +286,7 @@ static void read_head(mdl_reader *r, wts_layout layout, const wts_value *preproc
         c->pooling = MDL_POOL_MEAN;
         c->weighted_sum = mdl_read_bool(r, "use_weighted_layer_sum", false);
         c->projection = mdl_read_size(r, "classifier_proj_size", 256, 1, 1 << 20);
-        read_labels(r, c, mdl_read_size(r, "num_labels", 0, 0, MDL_MAX_LABELS));
+        read_labels(r, c, "num_labels");
         if (mdl_read_choice(r, "problem_type", "single_label_classification", problems)) c->regression = true;
     } else if (layout == WTS_LAYOUT_EMOTION) {
         read_emotion_head(r, c);
@@ -276,7 +297,7 @@ eng_status mdl_config_read(wts_layout layout, const wts_value *config, const wts
                            const char *config_name, mdl_config *out, eng_error *err)
 {
     *out = (mdl_config){.head = MDL_HEAD_NONE};
-    mdl_reader r = {config, config_name, err, ENG_OK};
+    mdl_reader r = {config, config_name, err, ENG_OK, NULL};
     if (!config || config->kind != WTS_DICT) {
         mdl_read_fail(&r, ENG_E_FORMAT, "expected an object with the model's configuration");
         return r.status;
@@ -292,7 +313,7 @@ eng_status mdl_config_read(wts_layout layout, const wts_value *config, const wts
         read_backbone(&r, out);
         read_head(&r, layout, preprocessor, out);
     }
-    check_backbone(&r, out);
+    check_backbone(&r, layout, out);
     return r.status;
 }
 

@@ -69,7 +69,7 @@ size_t mdl_config_pooled(const mdl_config *c);
 /* Frames for that many samples at 16 kHz; 0 when there are too few for one. */
 size_t mdl_config_frames(const mdl_config *c, size_t samples);
 
-/* Fewest samples that give a frame (400 for the released models). */
+/* Fewest samples that give a frame (400 for the released models); SIZE_MAX when that overflows. */
 size_t mdl_config_min_samples(const mdl_config *c);
 
 /* Reads a configuration. layout: what the checkpoint is; config: config.json's root, or Microsoft's cfg for

@@ -13,7 +13,7 @@ void mdl_read_fail(mdl_reader *r, eng_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    r->status = eng_fail(r->err, status, "%s: %s", r->name, message);
+    r->status = eng_fail(r->err, status, "%s: %s%s%s", r->name, r->field ? r->field : "", r->field ? ": " : "", message);
 }
 
 /* The field, or NULL when it is absent or null. */
@@ -103,14 +103,22 @@ size_t mdl_read_sizes(mdl_reader *r, const char *key, size_t *out, size_t count,
 {
     const wts_value *v = field(r, key);
     if (!v) return count;
-    if (v->kind != WTS_LIST || v->count > capacity) {
-        mdl_read_fail(r, ENG_E_FORMAT, "%s: expected a list of at most %zu whole numbers", key, capacity);
+    if (v->kind != WTS_LIST) {
+        mdl_read_fail(r, ENG_E_FORMAT, "%s is %s; expected a list of whole numbers", key, kind_name(v->kind));
+        return count;
+    }
+    if (v->count > capacity) {
+        mdl_read_fail(r, ENG_E_UNSUPPORTED, "%s has %zu entries; expected at most %zu", key, v->count, capacity);
         return count;
     }
     for (size_t i = 0; i < v->count; i++) {
         const wts_value *item = &v->items[i];
         if (item->kind != WTS_INT || item->integer < 1 || (uint64_t)item->integer > max) {
-            mdl_read_fail(r, ENG_E_FORMAT, "%s[%zu]: expected a whole number from 1 to %zu", key, i, max);
+            bool number = item->kind == WTS_INT || item->kind == WTS_FLOAT;
+            if (number) mdl_read_fail(r, ENG_E_FORMAT, "%s[%zu] is %.17g; expected a whole number from 1 to %zu", key, i,
+                                      item->number, max);
+            else mdl_read_fail(r, ENG_E_FORMAT, "%s[%zu] is %s; expected a whole number from 1 to %zu", key, i,
+                               kind_name(item->kind), max);
             return count;
         }
         out[i] = (size_t)item->integer;

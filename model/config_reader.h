@@ -15,6 +15,7 @@ typedef struct mdl_reader {
     const char *name;       /* file, for messages */
     eng_error *err;
     eng_status status;
+    const char *field; /* that value is the value of, for messages; NULL: the file's root */
 } mdl_reader;
 
 typedef struct mdl_choice {

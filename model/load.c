@@ -42,6 +42,25 @@ static mdl_norm load_norm(mdl_loader *l, const char *name, size_t n)
     return norm;
 }
 
+static bool identity_row(void *arg, size_t row, float *out, eng_arena *scratch)
+{
+    (void)scratch;
+    memset(out, 0, *(const size_t *)arg * sizeof *out);
+    out[row] = 1;
+    return true;
+}
+
+/* Microsoft's class has no projection where the widths are equal (WavLM.py, post_extract_proj). */
+static mdl_linear load_feature_projection(mdl_loader *l, size_t out, size_t in)
+{
+    const char *name = "wavlm.feature_projection.projection";
+    if (l->layout != WTS_LAYOUT_MICROSOFT || in != out || mdl_loader_has(l, name_of("%s.weight", name).text))
+        return load_linear(l, name, out, in);
+    mdl_linear identity = {0};
+    mdl_loader_pack(l, out, in, identity_row, &in, &identity.w);
+    return identity;
+}
+
 static void load_feature_encoder(mdl_loader *l, mdl_model *m)
 {
     const mdl_config *c = &m->config;
@@ -58,7 +77,7 @@ static void load_feature_encoder(mdl_loader *l, mdl_model *m)
         in = c->conv_dim[i];
     }
     m->feature_norm = load_norm(l, "wavlm.feature_projection.layer_norm", in);
-    m->feature_projection = load_linear(l, "wavlm.feature_projection.projection", c->hidden, in);
+    m->feature_projection = load_feature_projection(l, c->hidden, in);
 }
 
 /* gru_rel_pos_linear [8, dim]: its outputs are summed in two groups of four before the sigmoid, which is the same as two
@@ -127,6 +146,9 @@ static void settle_labels(mdl_loader *l, mdl_model *m, const char *classifier, s
     size_t shape[2];
     if (!mdl_loader_shape(l, classifier, 2, shape)) return;
     *in = shape[1];
+    if (c->labels && c->labels != shape[0])
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s has %zu rows; expected %zu, as many as config.json has labels",
+                        classifier, shape[0], c->labels);
     if (c->labels) return;
     if (shape[0] == 0 || shape[0] > MDL_MAX_LABELS) {
         mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s has %zu rows; expected 1 to %d labels", classifier, shape[0],
@@ -241,8 +263,12 @@ static eng_status load_config(mdl_model *m, const wts_folder *folder, const wts_
                               "%s: not a checkpoint that this program knows%s%s; expected WavLM from Hugging Face or "
                               "Microsoft, WavLMForSequenceClassification, an Odyssey baseline or WavLMForSpeechEmotion",
                               file->path, hint ? ": it looks like " : "", hint ? hint : "");
+        else if (!root && m->layout == WTS_LAYOUT_MICROSOFT)
+            status = eng_fail(err, ENG_E_MISSING,
+                              "%s: no \"cfg\" beside its tensors (taken for: %s, which carries its configuration there)",
+                              file->path, wts_layout_name(m->layout));
         else if (!root)
-            status = eng_fail(err, ENG_E_MISSING, "%s: no config.json beside it (a %s checkpoint needs one)", file->path,
+            status = eng_fail(err, ENG_E_MISSING, "%s: no config.json beside it (taken for: %s, which needs one)", file->path,
                               wts_layout_name(m->layout));
     }
     if (!status)

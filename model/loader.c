@@ -47,10 +47,12 @@ static const wts_tensor *find_required(mdl_loader *l, const char *name)
 {
     if (l->status) return NULL;
     const wts_tensor *t = wts_name_map_find(&l->names, name);
-    if (!t)
-        mdl_loader_fail(l, ENG_E_MISSING, "no tensor %s among the file's %zu (taken for: %s)", name, l->file->count,
-                        wts_layout_name(l->layout));
-    return t;
+    if (t) return t;
+    char native[NAME_SIZE];
+    bool other = wts_native_name(l->layout, name, native, sizeof native);
+    mdl_loader_fail(l, ENG_E_MISSING, "no tensor %s%s%s among the file's %zu (taken for: %s)", other ? native : name,
+                    other ? ", that is " : "", other ? name : "", l->file->count, wts_layout_name(l->layout));
+    return NULL;
 }
 
 /* "[2, 3]" */
@@ -249,7 +251,7 @@ eng_status mdl_loader_finish(mdl_loader *l)
     }
     char found[128];
     if (extra)
-        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s, %s, has no place in this model (taken for: %s; %zu such tensors)",
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s, %s, has no place in this model (taken for: %s; %zu in all)",
                         first->name, wts_tensor_describe(first, found, sizeof found), wts_layout_name(l->layout), extra);
     return l->status;
 }

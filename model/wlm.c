@@ -259,6 +259,12 @@ static void fill_scores(const wlm_model *w, wlm_result *r)
 
 static eng_status check_finite(const wlm_result *r, eng_error *err)
 {
+    for (size_t u = 0; r->hidden && u < r->n; u++)
+        for (size_t i = 0; i < r->states * r->frames[u] * r->width; i++)
+            if (!isfinite(r->hidden[u][i]))
+                return eng_fail(err, ENG_E_MISMATCH,
+                                "hidden state %zu is not finite: the model's weights do not fit (or hold NaN)",
+                                i / (r->frames[u] * r->width));
     for (size_t i = 0; i < r->n * r->labels; i++)
         if (!isfinite(r->logits[i]))
             return eng_fail(err, ENG_E_MISMATCH, "the model's output is not a finite number: its weights do not fit");

@@ -80,17 +80,11 @@ static bool match(const char *pattern, const char *name, const char **number, co
     }
 }
 
-/* Applies the first rule that matches; without one, copies. False when out is too short. */
-static bool apply(const rule *rules, const char *name, char *out, size_t size)
+/* Writes pattern to, with the digits at number for '#' and rest for '*'. False when out is too short. */
+static bool fill(const char *to, const char *number, const char *rest, char *out, size_t size)
 {
-    const char *number, *rest;
-    while (rules->from && !match(rules->from, name, &number, &rest)) rules++;
-    if (!rules->from) {
-        int n = snprintf(out, size, "%s", name);
-        return n >= 0 && (size_t)n < size;
-    }
     size_t at = 0;
-    for (const char *to = rules->to; *to; to++) {
+    for (; *to; to++) {
         const char *piece = *to == '#' ? number : *to == '*' ? rest : to;
         size_t length = *to == '#' ? count_digits(number) : *to == '*' ? strlen(rest) : 1;
         if (length >= size - at) return false;
@@ -100,6 +94,16 @@ static bool apply(const rule *rules, const char *name, char *out, size_t size)
     if (size == 0) return false;
     out[at] = '\0';
     return true;
+}
+
+/* Applies the first rule that matches; without one, copies. False when out is too short. */
+static bool apply(const rule *rules, const char *name, char *out, size_t size)
+{
+    const char *number, *rest;
+    while (rules->from && !match(rules->from, name, &number, &rest)) rules++;
+    if (rules->from) return fill(rules->to, number, rest, out, size);
+    int n = snprintf(out, size, "%s", name);
+    return n >= 0 && (size_t)n < size;
 }
 
 static const char *strip_module(const char *name)
@@ -122,6 +126,19 @@ bool wts_canonical_name(wts_layout layout, const char *name, char *out, size_t s
     case WTS_LAYOUT_UNKNOWN: break;
     }
     return apply(rules, strip_module(name), first, sizeof first) && apply(weight_norm_rules, first, out, size);
+}
+
+bool wts_native_name(wts_layout layout, const char *canonical, char *out, size_t size)
+{
+    const rule *r = layout == WTS_LAYOUT_MICROSOFT ? microsoft_rules : odyssey_rules;
+    const char *number, *rest;
+    if (layout != WTS_LAYOUT_MICROSOFT && layout != WTS_LAYOUT_ODYSSEY) return false;
+    while (r->from && !match(r->to, canonical, &number, &rest)) r++;
+    if (!r->from) return false;
+    for (const rule *other = r + 1; other->from; other++)
+        if (layout == WTS_LAYOUT_MICROSOFT && strcmp(other->to, r->to) == 0) return false; /* Large's or Base's? */
+    const rule *plain = layout == WTS_LAYOUT_ODYSSEY ? r + 1 : r; /* "ssl_model.", not the rarer "ssl_model.wavlm." */
+    return fill(plain->from, number, rest, out, size);
 }
 
 /* ---- The map ---- */

@@ -32,6 +32,10 @@ const char *wts_layout_hint(const wts_checkpoint *c);
  * bytes) is too short. */
 bool wts_canonical_name(wts_layout layout, const char *name, char *out, size_t size);
 
+/* The other way, for messages: how a checkpoint of this layout spells a canonical name. False when it spells it the same
+ * or in more than one way, or when out is too short. */
+bool wts_native_name(wts_layout layout, const char *canonical, char *out, size_t size);
+
 /* All tensors of a checkpoint by canonical name. Borrows c. */
 typedef struct wts_name_map {
     const wts_checkpoint *c;
