@@ -84,8 +84,10 @@ static eng_status write_weights(const char *directory, const char *backbone, con
     if (!status) {
         status = add_tensors(w, &upstream, "", "wavlm.", err);
         if (!status) status = add_tensors(w, ser, "weight.", "", err);
-        if (status) wts_writer_abandon(w);
-        else status = wts_writer_finish(w, err);
+        if (status)
+            wts_writer_abandon(w);
+        else
+            status = wts_writer_finish(w, err);
     }
     wts_checkpoint_close(&upstream);
     return status;

@@ -1,11 +1,10 @@
 /* fixtures: what the script tests need and a shell cannot make or read.
  *
- *   fixtures expected EXPECTED OUT            a golden expected.safetensors as files: OUT/N.wav (float32, so that no bit
- *                                             is lost), OUT/logits.txt (a line of numbers for each)
- *   fixtures emotion BACKBONE SER OUT         a golden emotion model and batch as files: OUT/model/, OUT/N.wav,
- *                                             OUT/logits.txt, OUT/list.csv (file,gender), and where the model takes
- *                                             text, OUT/text.safetensors
- *   fixtures show FILE                        a line for each tensor: name, dtype and shape, how many numbers are finite
+ *   fixtures expected EXPECTED OUT            a golden expected.safetensors as files: OUT/N.wav (float32, so that no
+ * bit is lost), OUT/logits.txt (a line of numbers for each) fixtures emotion BACKBONE SER OUT         a golden emotion
+ * model and batch as files: OUT/model/, OUT/N.wav, OUT/logits.txt, OUT/list.csv (file,gender), and where the model
+ * takes text, OUT/text.safetensors fixtures show FILE                        a line for each tensor: name, dtype and
+ * shape, how many numbers are finite
  *
  * OUT exists. Exit status 0, or 1 with a message. */
 #include <math.h>
@@ -84,8 +83,7 @@ static eng_status write_numbers(FILE *f, const wts_tensor *t, size_t first, size
     float *values = eng_alloc(count, sizeof *values);
     if (!values) return eng_fail(err, ENG_E_MEMORY, "out of memory");
     eng_status status = read_floats(t, first, count, values, err);
-    for (size_t i = 0; !status && i < count; i++)
-        fprintf(f, "%.9g%c", (double)values[i], i + 1 == count ? '\n' : ' ');
+    for (size_t i = 0; !status && i < count; i++) fprintf(f, "%.9g%c", (double)values[i], i + 1 == count ? '\n' : ' ');
     eng_free(values);
     return status;
 }

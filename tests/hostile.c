@@ -2,10 +2,10 @@
  *
  *   hostile INFER INSPECT TESTS [SEED]    TESTS: this folder
  *
- * Each case replaces one file of a working set-up by a damaged copy and starts infer (and inspect, for models). Whatever
- * the bytes, the program must end by itself with one of its documented statuses, and when that is not 0, say on one
- * printable line what is wrong with which file; it must stay within its time and memory. A sanitizer's report fails the
- * case. The last line: "N passed, N failed". */
+ * Each case replaces one file of a working set-up by a damaged copy and starts infer (and inspect, for models).
+ * Whatever the bytes, the program must end by itself with one of its documented statuses, and when that is not 0, say
+ * on one printable line what is wrong with which file; it must stay within its time and memory. A sanitizer's report
+ * fails the case. The last line: "N passed, N failed". */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -31,9 +31,9 @@
 
 enum {
     PATH_SIZE = 1024,
-    SECONDS = 60,                                   /* of wall time; on a busy machine, too */
-    ADDRESS_MB = 2048,                              /* of address space; the shadow of a sanitizer needs more */
-    RESIDENT_MB = UNDER_SANITIZER ? 1024 : 128,     /* what a run may touch */
+    SECONDS = 60,                               /* of wall time; on a busy machine, too */
+    ADDRESS_MB = 2048,                          /* of address space; the shadow of a sanitizer needs more */
+    RESIDENT_MB = UNDER_SANITIZER ? 1024 : 128, /* what a run may touch */
     MESSAGES = 1 << 16
 };
 
@@ -44,8 +44,8 @@ typedef struct bytes {
 
 /* A file to damage, and how it is used. */
 typedef struct subject {
-    const char *name;   /* of the set-up's folder */
-    const char *victim; /* the file in it */
+    const char *name;          /* of the set-up's folder */
+    const char *victim;        /* the file in it */
     const char *model, *input; /* arguments of infer, relative to the folder */
     const char *statuses;      /* which infer may end with */
     const char *named;         /* what a message holds: the file; "./" where another file of the model may be blamed */
@@ -213,8 +213,8 @@ static void check(session *s, const subject *on, const char *what, const bytes *
         return;
     }
     s->failed++;
-    printf("FAILED %s, %s, case %zu, %s: %s (status %d, signal %d, %ld MB): %.300s\n", on->name, what, s->cases, program,
-           wrong, o.status, o.signal, o.resident_mb, o.messages);
+    printf("FAILED %s, %s, case %zu, %s: %s (status %d, signal %d, %ld MB): %.300s\n", on->name, what, s->cases,
+           program, wrong, o.status, o.signal, o.resident_mb, o.messages);
     const char *keep = getenv("HOSTILE_KEEP"); /* a folder for the files that failed */
     if (keep) {
         snprintf(path, sizeof path, "%s/%zu.%s", keep, s->cases, on->victim);
@@ -266,8 +266,11 @@ static void flip(session *s, const subject *on, const bytes *file, size_t count)
 /* Runs of bytes that mean huge, negative or zero numbers, where lengths and offsets may stand. */
 static void overwrite(session *s, const subject *on, const bytes *file, size_t count)
 {
-    static const unsigned char runs[][9] = {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\xFF\xFF\xFF\x7F\0\0\0\0",
-                                            "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", "\0\0\0\0\0\0\0\0", "\0\0\0\x80\0\0\0\x80",
+    static const unsigned char runs[][9] = {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+                                            "\xFF\xFF\xFF\x7F\0\0\0\0",
+                                            "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F",
+                                            "\0\0\0\0\0\0\0\0",
+                                            "\0\0\0\x80\0\0\0\x80",
                                             "99999999"};
     for (size_t i = 0; i < count; i++) {
         size_t at = i < 12 ? i * 4 : place(s, file->size), n = 1u << below(s, 4);
@@ -283,8 +286,10 @@ static void shift(session *s, const subject *on, const bytes *file, size_t count
     for (size_t i = 0; i < count; i++) {
         size_t at = place(s, file->size), n = 1 + below(s, 40);
         if (n > file->size - at) n = file->size - at;
-        if (i % 2) try_file(s, on, "a piece taken out", replaced(file, at, n, "", 0));
-        else try_file(s, on, "a piece doubled", replaced(file, at, 0, file->data + at, n));
+        if (i % 2)
+            try_file(s, on, "a piece taken out", replaced(file, at, n, "", 0));
+        else
+            try_file(s, on, "a piece doubled", replaced(file, at, 0, file->data + at, n));
     }
 }
 
@@ -318,9 +323,24 @@ static size_t value_end(const bytes *text, size_t at)
 /* Each value of a JSON file replaced by each of a list of bad ones. */
 static void revalue(session *s, const subject *on, const bytes *file)
 {
-    static const char *const values[] = {"0",    "1",     "-1",   "3",  "2147483647", "4294967296", "1e18", "1e999",
-                                         "0.5",  "null",  "true", "\"x\"", "[]",        "{}",         "[0]",  "[1,-1,[{}]]",
-                                         "\"\\u001b[31m\\n\"", "[999999999,999999999,999999999,2,2,2,2]"};
+    static const char *const values[] = {"0",
+                                         "1",
+                                         "-1",
+                                         "3",
+                                         "2147483647",
+                                         "4294967296",
+                                         "1e18",
+                                         "1e999",
+                                         "0.5",
+                                         "null",
+                                         "true",
+                                         "\"x\"",
+                                         "[]",
+                                         "{}",
+                                         "[0]",
+                                         "[1,-1,[{}]]",
+                                         "\"\\u001b[31m\\n\"",
+                                         "[999999999,999999999,999999999,2,2,2,2]"};
     subject once = *on; /* inspect shows values and does not compute with them: one of each is enough */
     for (size_t at = 1; at < file->size; at++) {
         if (file->data[at] != ':' || file->data[at - 1] != '"') continue;
@@ -409,7 +429,8 @@ static void write_index(const session *s)
     while ((at = strstr(at, "\":{\"dtype\"")) != NULL) {
         const char *name = at;
         while (name[-1] != '"') name--;
-        int size = snprintf(entry, sizeof entry, "%s\n\"%.*s\": \"one.safetensors\"", separator, (int)(at - name), name);
+        int size =
+            snprintf(entry, sizeof entry, "%s\n\"%.*s\": \"one.safetensors\"", separator, (int)(at - name), name);
         memcpy(text.data + n, entry, (size_t)size);
         n += (size_t)size;
         separator = ",";
@@ -433,11 +454,14 @@ static void set_up(const session *s)
         } else if (strcmp(name, "bin") == 0 || strcmp(name, "shards") == 0) {
             copy_into(s, name, "config.json", "golden/large/config.json");
             copy_into(s, name, "preprocessor_config.json", "golden/large/preprocessor_config.json");
-            if (*name == 'b') copy_into(s, name, "pytorch_model.bin", "golden/large/pytorch_model.bin");
-            else copy_into(s, name, "one.safetensors", "golden/large/model.safetensors");
+            if (*name == 'b')
+                copy_into(s, name, "pytorch_model.bin", "golden/large/pytorch_model.bin");
+            else
+                copy_into(s, name, "one.safetensors", "golden/large/model.safetensors");
         } else {
             copy_into(s, name, "config.json", "golden/hf_sequence_classification/config.json");
-            copy_into(s, name, "preprocessor_config.json", "golden/hf_sequence_classification/preprocessor_config.json");
+            copy_into(s, name, "preprocessor_config.json",
+                      "golden/hf_sequence_classification/preprocessor_config.json");
             copy_into(s, name, "model.safetensors", "golden/hf_sequence_classification/model.safetensors");
         }
     }
@@ -450,11 +474,16 @@ static void set_up(const session *s)
 /* Whole files that are something else. */
 static void swap(session *s, const subject *on)
 {
-    static const char *const others[] = {"golden/large/model.safetensors", "golden/base/pytorch_model.bin",
-                                         "golden/base/wavlm_original.pt",  "golden/base/config.json",
-                                         "golden/odyssey/config.json",     "golden/large/preprocessor_config.json",
-                                         "data/IC0_surprised_3.wav",       "data/KS0_happiness_54.opus",
-                                         "data/list.csv",                  "data/LICENSE"};
+    static const char *const others[] = {"golden/large/model.safetensors",
+                                         "golden/base/pytorch_model.bin",
+                                         "golden/base/wavlm_original.pt",
+                                         "golden/base/config.json",
+                                         "golden/odyssey/config.json",
+                                         "golden/large/preprocessor_config.json",
+                                         "data/IC0_surprised_3.wav",
+                                         "data/KS0_happiness_54.opus",
+                                         "data/list.csv",
+                                         "data/LICENSE"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char path[2 * PATH_SIZE];
         snprintf(path, sizeof path, "%s/%s", s->tests, others[i]);

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Checks the libraries' symbols against the layering kernels <- engine <- weights <- model:
+# Checks the libraries' symbols against the layering kernels <- engine <- weights <- model <- tools:
 # - a library defines only names with its own prefix, and needs ours from its own and lower layers only;
 # - it has no writable data: no global state;
-# - it does not print or exit, save where eng_abort lives, which ends the process on a caller's bug;
+# - it does not print or exit, save where eng_abort lives, which ends the process on a caller's bug, and
+#   tool_options_start, which a main begins with;
 # - it takes heap memory through eng_alloc and its kin alone.
 #
 #   layers.sh NM SIZE LAYER=LIBRARY...
@@ -32,12 +33,14 @@ outside() {
 }
 
 for pair in "$@"; do
+    printer=eng_abort
     layer=${pair%%=*} library=${pair#*=} name=$(basename "${pair#*=}")
     case $layer in
     kernels) own='kern_' lower='' ;;
     engine) own='eng_' lower='kern_' ;;
     weights) own='wts_' lower='kern_|eng_' ;;
     model) own='(mdl_|wlm_)' lower='kern_|eng_|wts_' ;;
+    tools) own='tool_' lower='kern_|eng_|wts_|mdl_|wlm_' printer=tool_options_start ;;
     *) check "$pair" "unknown layer" && continue ;;
     esac
     # Lines "archive:object: [address] type symbol".
@@ -52,11 +55,11 @@ for pair in "$@"; do
 
     check "$name defines only $own" "$(awk -v own="^$own" '$(NF-1) ~ /^[TRDBCVW]$/ && $NF !~ own' <<<"$symbols")"
     check "$name needs only lower layers" "$(awk -v ok="^($own${lower:+|$lower})" \
-        '$(NF-1) == "U" && $NF ~ /^(kern|eng|wts|mdl|wlm)_/ && $NF !~ ok' <<<"$symbols")"
+        '$(NF-1) == "U" && $NF ~ /^(kern|eng|wts|mdl|wlm|tool)_/ && $NF !~ ok' <<<"$symbols")"
     check "$name has no writable data" "$(awk '/ex / || /:$/ { object = $1 }
         $1 ~ /^\.(data|bss|tdata|tbss|data\.rel|data\.rel\.local)$/ && $2 > 0 { print object, $1, $2 }' \
         <<<"$sections")"
-    check "$name does not print or exit" "$(outside eng_abort \
+    check "$name does not print or exit" "$(outside "$printer" \
         '^(stdout|stderr|(__)?v?f?printf(_chk)?|puts|putchar|perror|_?exit|abort)$' <<<"$symbols")"
     check "$name allocates through eng_alloc" "$(outside eng_alloc \
         '^(malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|strdup)$' <<<"$symbols")"

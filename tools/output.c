@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -364,9 +365,9 @@ static eng_status open_file(tool_output *o, eng_error *err)
     if (exists && !S_ISREG(info.st_mode)) {
         o->fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
-        char *target = exists ? realpath(path, NULL) : NULL; /* a link stays one: the file behind it is replaced */
+        char buffer[PATH_MAX];
+        char *target = exists ? realpath(path, buffer) : NULL; /* a link stays one: the file behind it is replaced */
         o->final = eng_strdup(target ? target : path);
-        free(target);
         size_t size = o->final ? strlen(o->final) + sizeof ".part" : 0;
         o->part = eng_alloc(size, 1);
         if (!o->final || !o->part) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
