@@ -188,6 +188,24 @@ label --quiet -o quiet.csv $a && check "--quiet: nothing on stderr" [ ! -s err ]
 mkfifo pipe && { cat pipe >piped & } && label -o pipe $a && wait
 check "-o to a named pipe" cmp -s want piped
 
+cp list.csv mine.csv && ln -s mine.csv link.csv && cp $a mine.wav
+label -o mine.csv mine.csv; ends 1 'overwrite' "-o onto the list"
+label -o ./link.csv mine.csv; ends 1 'overwrite' "-o onto the list by another name"
+label -o mine.wav . ; ends 1 'overwrite' "-o onto a recording of a folder"
+label --features mine.wav mine.wav; ends 1 'overwrite' "--features onto a recording"
+check "they are what they were" cmp -s mine.csv list.csv && check "the recording, too" cmp -s mine.wav $a
+
+# Killed on the way: what it had goes on waiting for a pipe that nobody writes.
+mkfifo never.wav
+"$infer" --model "$model" -o killed.csv $a never.wav >out 2>err &
+for _ in $(seq 300); do
+    [ "$(wc -l 2>/dev/null <killed.csv.part)" = 2 ] && break
+    sleep 0.1
+done
+kill $! && wait $! 2>/dev/null
+check "killed: no result, the finished row in .part" [ "$(ls killed.csv*) $(sed -n 2p killed.csv.part)" = \
+    "killed.csv.part $(sed -n 2p want)" ]
+
 # ---- Features ----------------------------------------------------------------------------------------------------------
 label --features states.safetensors $a enough.wav; ends 0 '' "--features"
 check "hidden states [layers+1, frames, width], all finite" [ "$("$fixtures" show states.safetensors)" = \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -359,6 +360,25 @@ static int label_all(infer *f)
     return failed ? EXIT_INPUTS : 0;
 }
 
+static bool same_file(const struct stat *a, const char *path)
+{
+    struct stat b;
+    return stat(path, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
+}
+
+/* Refuses to write over an input (`infer list.csv -o list.csv`): the recording, or the list itself. */
+static int keep_inputs(const infer *f, const char *output, size_t inputs, char **argv)
+{
+    struct stat info;
+    bool found = false;
+    if (!output || stat(output, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
+    for (size_t i = 0; i < inputs && !found; i++) found = same_file(&info, argv[1 + i]);
+    for (size_t i = 0; i < f->list.row_count && !found; i++) found = same_file(&info, f->list.rows[i].path);
+    if (!found) return 0;
+    fprintf(stderr, "infer: %s is an input: the results would overwrite it\n", output);
+    return EXIT_USAGE;
+}
+
 static int run(infer *f, size_t inputs, char **argv)
 {
     eng_error err = {0};
@@ -371,7 +391,9 @@ static int run(infer *f, size_t inputs, char **argv)
     if (tool_list_load(argv + 1, inputs, &f->list, &err)) return complain(EXIT_USAGE, err.message);
     f->gender_column = tool_list_column(&f->list, "gender");
     if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");
-    int status = open_model(f);
+    int status = keep_inputs(f, f->o.output, inputs, argv);
+    if (!status) status = keep_inputs(f, f->o.features, inputs, argv);
+    if (!status) status = open_model(f);
     if (!status) status = open_files(f);
     return status ? status : label_all(f);
 }

@@ -63,7 +63,7 @@ install_packages
 
 # ---- Build ----------------------------------------------------------------------------------------------------------
 
-say "Building into build/"
+say "Building into build/ (half a minute or so)"
 if [ ! -f build/build.ninja ]; then
     log=$(meson setup build 2>&1) || { echo "$log" && give_up "meson cannot set up build/ (its message is above)"; }
 fi
@@ -84,8 +84,12 @@ table=$(build/tools/infer --model "$model" --format tsv tests/data/list.csv)
 status=$?
 [ "$table" ] || exit "$status"
 echo "$table" | awk -F '\t' '
-    NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; $column["emotion"] = "(acted)" }
-    { printf "%-22s %-14s %-12s %s\n", $1, $column["label"], $column["score"], $column["emotion"] }'
+    function cell(name) { return name in column ? $column[name] : "" }
+    NR == 1 {
+        for (i = 1; i <= NF; i++) column[$i] = i
+        if ("emotion" in column) $column["emotion"] = "(acted)"
+    }
+    { printf "%-22s %-14s %-12s %s\n", $1, cell("label"), cell("score"), cell("emotion") }'
 [ $status = 0 ] || give_up "not all were labelled (the messages are above)"
 
 cat <<'TEXT'
