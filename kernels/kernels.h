@@ -205,8 +205,8 @@ typedef struct kern_table {
      * element, w, m and v in place, every operation rounded to float, no fused multiply-add [exact]:
      *   g = grad * grad_scale, w = w * decay, m = m * beta1 + g * (1 - beta1), v = v * beta2 + (g * g) * (1 - beta2),
      *   w = w - step_size * (m / (sqrt(v) / root + eps))
-     * with decay = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t) in step t = 1, 2, ...;
-     * the differences 1 - beta are given as one_minus_beta1, one_minus_beta2. */
+     * with decay = 1 - lr * weight_decay, step_size = lr / (1 - beta1^t), root = sqrt(1 - beta2^t), t = 1 in the first
+     * step; the differences 1 - beta are given as one_minus_beta1, one_minus_beta2. */
     void (*adamw_f32)(size_t n, float *w, const float *grad, float *m, float *v, const kern_adamw *a);
 } kern_table;
 

@@ -83,8 +83,7 @@ static void kern_softmax_backward_f32_scalar(size_t n, const float *y, const flo
 
 static void kern_attention_backward_f32_scalar(size_t rows, size_t keys, float *s, size_t lds, float *dp, size_t lddp,
                                                float scale, const float *gate, const float *bias, const float *max,
-                                               const float *inverse_sum, const float *delta, float *dgate,
-                                               float *dbias)
+                                               const float *inverse_sum, const float *delta, float *dgate, float *dbias)
 {
     for (size_t r = 0; r < rows; r++) {
         float *sr = s + r * lds, *dpr = dp + r * lddp;

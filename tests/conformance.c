@@ -40,6 +40,18 @@ static const conf_test tests[] = {
     {KERNEL(f32_to_f16), "exact"},
     {KERNEL(bf16_to_f32), "exact"},
     {KERNEL(f32_to_bf16), "exact"},
+    {KERNEL(transpose_f32), "exact"},
+    {KERNEL(channel_sum_f32), "exact"},
+    {KERNEL(channel_dot_f32), "exact"},
+    {KERNEL(layer_norm_backward_f32), "rounding of both means over n; of h in dgamma; dbeta exact"},
+    {KERNEL(gelu_backward_f32), "2^-21 of the slope's terms above -2, 2^-23 + 2^-20 |x| phi(x) below"},
+    {KERNEL(relu_backward_f32), "exact"},
+    {KERNEL(tanh_backward_f32), "4 roundings of the slope"},
+    {KERNEL(softmax_backward_f32), "rounding of the dot over n"},
+    {KERNEL(attention_backward_f32), "2 ulp of exp, rounding of the scores and of the sums"},
+    {KERNEL(relative_gate_backward_f32), "rounding of the dot over dim, 4 ulp of sigmoid"},
+    {KERNEL(sum_squares_f32), "(5n/4 + 8) 2^-53"},
+    {KERNEL(adamw_f32), "exact"},
 };
 enum { TESTS = sizeof tests / sizeof *tests };
 
@@ -101,10 +113,10 @@ static void run_tier(conf_run *r, kern_tier tier, const kern_cpu *cpu, const cha
         if (kernel != NULL && strcmp(kernel, tests[i].name) != 0) continue;
         const bool passed = run_test(r, &tests[i], &ref, &sut, seed);
         if (passed)
-            printf("ok   %-6s %-22s %7zu cases, worst error %.2f of the bound (%s)\n", kern_tier_name(tier),
+            printf("ok   %-6s %-26s %7zu cases, worst error %.2f of the bound (%s)\n", kern_tier_name(tier),
                    tests[i].name, r->cases, r->worst, tests[i].bound);
         else
-            printf("FAIL %-6s %-22s %s\n", kern_tier_name(tier), tests[i].name, r->message);
+            printf("FAIL %-6s %-26s %s\n", kern_tier_name(tier), tests[i].name, r->message);
         total->passed += passed;
         total->failed += !passed;
         fflush(stdout);
@@ -118,12 +130,10 @@ static const conf_test *find_test(const char *name)
     return NULL;
 }
 
-/* Each breakage, whose test must pass without it, and that no kernel goes without one. */
-static void run_self_test(conf_run *r, uint64_t seed, counts *total)
+/* Each breakage of a list, whose test must pass without it. */
+static void run_breakages(conf_run *r, const conf_breakage *breakages, size_t count, uint64_t seed, bool covered[TESTS],
+                          counts *total)
 {
-    size_t count;
-    const conf_breakage *breakages = conf_breakages(&count);
-    bool covered[TESTS] = {false};
     for (size_t i = 0; i < count; i++) {
         kern_table ref, sut;
         const conf_test *test = find_test(breakages[i].kernel);
@@ -141,6 +151,17 @@ static void run_self_test(conf_run *r, uint64_t seed, counts *total)
         total->passed += noticed;
         total->failed += !noticed;
     }
+}
+
+/* All breakages, and that no kernel goes without one. */
+static void run_self_test(conf_run *r, uint64_t seed, counts *total)
+{
+    size_t count, backward_count;
+    const conf_breakage *breakages = conf_breakages(&count);
+    const conf_breakage *backward = conf_breakages_backward(&backward_count);
+    bool covered[TESTS] = {false};
+    run_breakages(r, breakages, count, seed, covered, total);
+    run_breakages(r, backward, backward_count, seed, covered, total);
     for (size_t i = 0; i < TESTS; i++)
         if (!covered[i]) {
             printf("FAIL %s: no breakage in the self-test\n", tests[i].name);

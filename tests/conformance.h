@@ -74,6 +74,12 @@ float *conf_f32(conf_run *r, size_t rows, size_t n, size_t ld);
 float *conf_f32_filled(conf_run *r, size_t rows, size_t n, size_t ld, conf_values values);
 float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float *from, size_t ldfrom);
 
+/* n doubles: a copy of from, or where that is NULL normal ones that no float holds. */
+double *conf_f64(conf_run *r, size_t n, const double *from);
+
+/* What gradients are added to: zero in half of the calls, in the others normal. */
+float *conf_gradient(conf_run *r, size_t rows, size_t n, size_t ld);
+
 /* ---- Verdicts ------------------------------------------------------------------------------------------------ */
 /* Describes the case at hand and counts it. */
 void conf_case(conf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -85,11 +91,14 @@ void conf_fail(conf_run *r, const char *format, ...) __attribute__((format(print
 void conf_expect_bits(conf_run *r, const char *what, size_t rows, size_t n, const float *got, size_t ldgot,
                       const float *want, size_t ldwant);
 
+/* As conf_expect_bits for n doubles. */
+void conf_expect_bits_f64(conf_run *r, const char *what, size_t n, const double *got, const double *want);
+
 /* |got - want| <= bound for element [i, j]. The same infinity agrees, and where want is NaN any NaN does. */
-void conf_expect_bound(conf_run *r, const char *what, size_t i, size_t j, float got, float want, double bound);
+void conf_expect_bound(conf_run *r, const char *what, size_t i, size_t j, double got, double want, double bound);
 
 /* For verdicts of another kind: error is a share of the bound and must be <= 1. */
-void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, float got, float want, double error);
+void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, double got, double want, double error);
 
 /* ---- The bounds that tests share, all rigorous for any order of summation in >= 4 lanes ---------------------- */
 /* Half an ulp, relative: every float operation's rounding error. */
@@ -98,6 +107,14 @@ void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, float 
 /* Rounding error of a sum of n terms in >= 4 partial sums, relative to the sum of the terms' magnitudes; some slack
  * for the terms' own rounding and the final one. */
 double conf_sum_error(size_t n);
+
+/* Relative error of exp(x - top) in float, distance = x - top: the difference (or its product with log2 e) rounds once,
+ * exp itself is good to 2 ulp. Valid while it is far below 1. */
+double conf_exp_error(double distance);
+
+/* A gate of relative_gate_f32, sigmoid(w.x + b), in double, and its error in float: a sigmoid's slope is at most 1/4,
+ * and it is good to 4 ulp. */
+double conf_gate(size_t dim, const float *w, const float *x, float b, double *error);
 
 /* Error of a transcendental function as a share of its bound: exp 2 ulp, tanh and sigmoid 4 ulp (results below
  * FLT_MIN may be flushed to zero), gelu 2^-21 relative above -2 and 2^-23 |x| below. want is scalar's result for x. */
@@ -132,6 +149,18 @@ void conf_f16_to_f32(conf_run *r);
 void conf_f32_to_f16(conf_run *r);
 void conf_bf16_to_f32(conf_run *r);
 void conf_f32_to_bf16(conf_run *r);
+void conf_transpose_f32(conf_run *r);
+void conf_channel_sum_f32(conf_run *r);
+void conf_channel_dot_f32(conf_run *r);
+void conf_layer_norm_backward_f32(conf_run *r);
+void conf_gelu_backward_f32(conf_run *r);
+void conf_relu_backward_f32(conf_run *r);
+void conf_tanh_backward_f32(conf_run *r);
+void conf_softmax_backward_f32(conf_run *r);
+void conf_attention_backward_f32(conf_run *r);
+void conf_relative_gate_backward_f32(conf_run *r);
+void conf_sum_squares_f32(conf_run *r);
+void conf_adamw_f32(conf_run *r);
 
 /* ---- The self-test --------------------------------------------------------------------------------------------- */
 typedef void (*conf_kernel)(void);
@@ -142,7 +171,9 @@ typedef struct conf_breakage {
     conf_kernel broken;
 } conf_breakage;
 
-/* All breakages; count receives their number. The broken kernels call the scalar ones. */
+/* All breakages, those of the kernels of the backward pass apart; count receives their number. The broken kernels call
+ * the scalar ones. */
 const conf_breakage *conf_breakages(size_t *count);
+const conf_breakage *conf_breakages_backward(size_t *count);
 
 #endif

@@ -12,13 +12,6 @@ static size_t length_of(size_t index)
     return index < TAILS ? index : large[index - TAILS];
 }
 
-/* Relative error of exp(x - top) in float: the difference (or its product with log2 e) rounds once, exp itself is
- * good to 2 ulp. Valid while it is far below 1. */
-static double exp_error(double distance)
-{
-    return fabs(distance) * 2.0 * CONF_EPS + 6.0 * CONF_EPS;
-}
-
 /* ---- Softmax ------------------------------------------------------------------------------------------------- */
 
 /* Flat, peaked, far from zero, constant, some elements at -inf, a NaN. */
@@ -52,7 +45,8 @@ void conf_softmax_f32(conf_run *r)
             const float top = r->ref->max_f32(n, x);
             for (size_t i = 0; i < n; i++) { /* the sum holds terms near the top, whose errors are the exp's */
                 const double distance = x[i] == -INFINITY ? 0.0 : (double)x[i] - top;
-                const double relative = exp_error(distance) + exp_error(1.0) + conf_sum_error(n) + 2.0 * CONF_EPS;
+                const double exp_errors = conf_exp_error(distance) + conf_exp_error(1.0);
+                const double relative = exp_errors + conf_sum_error(n) + 2.0 * CONF_EPS;
                 conf_expect_bound(r, "y", 0, i, got[i], want[i], want[i] * relative + FLT_MIN);
             }
             float *moved = conf_f32_copy(r, 1, n, n, x, n);
@@ -101,13 +95,13 @@ static void attention_verdict(conf_run *r, const attention_tile *t, size_t i, fl
         if (error[j] > scores_error) scores_error = error[j];
     }
     for (size_t j = 0; j < t->keys; j++) {
-        const double relative = 1.1 * (error[j] + scores_error + exp_error(distance[j]));
+        const double relative = 1.1 * (error[j] + scores_error + conf_exp_error(distance[j]));
         conf_expect_bound(r, "s", i, j, got_s[j], want_s[j], want_s[j] * relative + FLT_MIN);
         sum_error += want_s[j] * relative + FLT_MIN;
         sum += want_s[j];
     }
     const double moved = before_max == -INFINITY ? 0.0 : before_max - top;
-    const double rescale_error = want->rescale[i] * 1.1 * (scores_error + exp_error(moved)) + FLT_MIN;
+    const double rescale_error = want->rescale[i] * 1.1 * (scores_error + conf_exp_error(moved)) + FLT_MIN;
     sum_error += before_sum * rescale_error + conf_sum_error(t->keys) * sum + 4.0 * CONF_EPS * want->sum[i];
     conf_expect_bound(r, "running_max", i, 0, got->max[i], want->max[i], scores_error);
     conf_expect_bound(r, "rescale", i, 0, got->rescale[i], want->rescale[i], rescale_error);
@@ -190,18 +184,6 @@ void conf_attention_softmax_f32(conf_run *r)
 
 /* ---- Relative gate ------------------------------------------------------------------------------------------- */
 
-/* One logit and its error; a sigmoid's slope is at most 1/4 and it is good to 4 ulp. */
-static double gate_logit(size_t dim, const float *w, const float *x, float b, double *error)
-{
-    double z = b, magnitude = fabs((double)b);
-    for (size_t p = 0; p < dim; p++) {
-        z += (double)w[p] * (double)x[p];
-        magnitude += fabs((double)w[p] * (double)x[p]);
-    }
-    *error = 0.25 * conf_sum_error(dim) * magnitude + 8.0 * CONF_EPS;
-    return 1.0 / (1.0 + exp(-z));
-}
-
 static void gate_case(conf_run *r, size_t rows, size_t heads, size_t dim)
 {
     const size_t mark = conf_mark(r), width = heads * dim, ldx = width + conf_below(r, 2) * 3;
@@ -217,8 +199,8 @@ static void gate_case(conf_run *r, size_t rows, size_t heads, size_t dim)
         for (size_t h = 0; h < heads; h++) {
             const float *xih = x + i * ldx + h * dim;
             double a_error, g_error;
-            const double a = gate_logit(dim, w, xih, b[0], &a_error), c = constant[h];
-            const double g = gate_logit(dim, w + dim, xih, b[1], &g_error), inner = fabs(g * c - 1.0);
+            const double a = conf_gate(dim, w, xih, b[0], &a_error), c = constant[h];
+            const double g = conf_gate(dim, w + dim, xih, b[1], &g_error), inner = fabs(g * c - 1.0);
             const double error = a_error * inner + a * fabs(c) * g_error + 4.0 * CONF_EPS * (fabs(c) + 3.0);
             conf_expect_bound(r, "gate", h, i, got[h * ldg + i], want[h * ldg + i], error);
         }

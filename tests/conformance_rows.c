@@ -105,22 +105,6 @@ void conf_layer_norm_f32(conf_run *r)
 
 /* ---- Channels ------------------------------------------------------------------------------------------------ */
 
-static void expect_same_f64(conf_run *r, const char *what, size_t n, const double *got, const double *want)
-{
-    for (size_t c = 0; c < n; c++) {
-        r->compared++;
-        if (memcmp(got + c, want + c, sizeof *got) != 0 && !(isnan(got[c]) && isnan(want[c])))
-            conf_fail(r, "%s[%zu]: got %.17g, want %.17g", what, c, got[c], want[c]);
-    }
-}
-
-static double *moments_start(conf_run *r, size_t channels, const double *from)
-{
-    double *x = conf_place(r, 1, channels, channels, sizeof *x);
-    for (size_t c = 0; c < channels; c++) x[c] = from != NULL ? from[c] : (double)conf_value(r, CONF_NORMAL) / 3.0;
-    return x;
-}
-
 void conf_channel_moments_f32(conf_run *r)
 {
     static const size_t heights[] = {0, 1, 2, 3, 7, 40};
@@ -133,14 +117,50 @@ void conf_channel_moments_f32(conf_run *r)
                 conf_case(r, "rows %zu channels %zu ldx %zu weighted %d", rows, channels, ldx, weighted);
                 const float *x = conf_f32_filled(r, rows, channels, ldx, kinds[variant / 2]);
                 const float *weight = weighted ? conf_f32_filled(r, 1, rows, rows, CONF_NORMAL) : NULL;
-                double *sum = moments_start(r, channels, NULL), *sumsq = moments_start(r, channels, NULL);
-                double *sum1 = moments_start(r, channels, sum), *sumsq1 = moments_start(r, channels, sumsq);
+                double *sum = conf_f64(r, channels, NULL), *sumsq = conf_f64(r, channels, NULL);
+                double *sum1 = conf_f64(r, channels, sum), *sumsq1 = conf_f64(r, channels, sumsq);
                 r->ref->channel_moments_f32(rows, channels, x, ldx, weight, sum, sumsq);
                 r->sut->channel_moments_f32(rows, channels, x, ldx, weight, sum1, sumsq1);
-                expect_same_f64(r, "sum", channels, sum1, sum);
-                expect_same_f64(r, "sumsq", channels, sumsq1, sumsq);
+                conf_expect_bits_f64(r, "sum", channels, sum1, sum);
+                conf_expect_bits_f64(r, "sumsq", channels, sumsq1, sumsq);
                 conf_release(r, mark);
             }
+}
+
+/* channel_sum (dot false) or channel_dot. */
+static void channel_sum_cases(conf_run *r, bool dot)
+{
+    static const size_t heights[] = {0, 1, 2, 3, 7, 40};
+    static const conf_values kinds[] = {CONF_NORMAL, CONF_WIDE, CONF_SPECIAL};
+    for (size_t index = 0; index < LENGTHS; index++)
+        for (size_t h = 0; h < 6; h++)
+            for (size_t kind = 0; kind < 3 && !r->failed; kind++) {
+                const size_t mark = conf_mark(r), rows = heights[h], channels = length_of(index);
+                const size_t ldx = channels + conf_below(r, 2) * 3, ldy = channels + conf_below(r, 2) * 5;
+                conf_case(r, "rows %zu channels %zu ldx %zu ldy %zu", rows, channels, ldx, ldy);
+                const float *x = conf_f32_filled(r, rows, channels, ldx, kinds[kind]);
+                const float *y = conf_f32_filled(r, rows, channels, ldy, kinds[kind]);
+                double *want = conf_f64(r, channels, NULL), *got = conf_f64(r, channels, want);
+                if (dot) {
+                    r->ref->channel_dot_f32(rows, channels, x, ldx, y, ldy, want);
+                    r->sut->channel_dot_f32(rows, channels, x, ldx, y, ldy, got);
+                } else {
+                    r->ref->channel_sum_f32(rows, channels, x, ldx, want);
+                    r->sut->channel_sum_f32(rows, channels, x, ldx, got);
+                }
+                conf_expect_bits_f64(r, "sum", channels, got, want);
+                conf_release(r, mark);
+            }
+}
+
+void conf_channel_sum_f32(conf_run *r)
+{
+    channel_sum_cases(r, false);
+}
+
+void conf_channel_dot_f32(conf_run *r)
+{
+    channel_sum_cases(r, true);
 }
 
 void conf_channel_affine_f32(conf_run *r)
@@ -179,6 +199,28 @@ void conf_scale_rows_f32(conf_run *r)
                 conf_expect_bits(r, "x", rows, n, got, ldx, want, ldx);
                 conf_release(r, mark);
             }
+}
+
+/* ---- Transposition ------------------------------------------------------------------------------------------- */
+
+static void transpose_case(conf_run *r, size_t rows, size_t cols)
+{
+    const size_t mark = conf_mark(r), ldx = cols + conf_below(r, 2) * 3, ldy = rows + conf_below(r, 2) * 5;
+    conf_case(r, "rows %zu cols %zu ldx %zu ldy %zu", rows, cols, ldx, ldy);
+    const float *x = conf_f32_filled(r, rows, cols, ldx, CONF_SPECIAL);
+    float *want = conf_f32(r, cols, rows, ldy), *got = conf_f32(r, cols, rows, ldy);
+    r->ref->transpose_f32(rows, cols, x, ldx, want, ldy);
+    r->sut->transpose_f32(rows, cols, x, ldx, got, ldy);
+    conf_expect_bits(r, "y", cols, rows, got, ldy, want, ldy);
+    conf_release(r, mark);
+}
+
+void conf_transpose_f32(conf_run *r)
+{
+    for (size_t rows = 0; rows < TAILS; rows++)
+        for (size_t cols = 0; cols < TAILS && !r->failed; cols++) transpose_case(r, rows, cols);
+    static const size_t large[][2] = {{1, 1031}, {1031, 1}, {64, 512}, {499, 64}, {257, 129}};
+    for (size_t i = 0; i < sizeof large / sizeof *large && !r->failed; i++) transpose_case(r, large[i][0], large[i][1]);
 }
 
 /* ---- Reductions ---------------------------------------------------------------------------------------------- */
@@ -239,6 +281,22 @@ void conf_dot_f32(conf_run *r)
             const float got = r->sut->dot_f32(n, x, y), moved = r->sut->dot_f32(n, x2, y2);
             conf_expect_bound(r, "dot", 0, 0, got, r->ref->dot_f32(n, x, y), bound);
             conf_expect_bits(r, "the same elsewhere", 1, 1, &moved, 1, &got, 1);
+            conf_release(r, mark);
+        }
+}
+
+/* All terms are positive and their squares exact: only the double additions round. */
+void conf_sum_squares_f32(conf_run *r)
+{
+    for (size_t index = 0; index < LENGTHS; index++)
+        for (size_t variant = 0; variant < VARIANTS && !r->failed; variant++) {
+            const size_t mark = conf_mark(r), n = length_of(index);
+            conf_case(r, "n %zu variant %zu", n, variant);
+            const float *x = reduction_variant(r, n, variant), *again = conf_f32_copy(r, 1, n, n, x, n);
+            const double got = r->sut->sum_squares_f32(n, x), moved = r->sut->sum_squares_f32(n, again);
+            const double want = r->ref->sum_squares_f32(n, x), eps = 0x1p-53; /* scalar's chain rounds n times */
+            conf_expect_bound(r, "sum", 0, 0, got, want, (1.25 * (double)n + 8.0) * eps * want);
+            conf_expect_bits_f64(r, "the same elsewhere", 1, &moved, &got);
             conf_release(r, mark);
         }
 }

@@ -113,6 +113,22 @@ float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float 
     return x;
 }
 
+double *conf_f64(conf_run *r, size_t n, const double *from)
+{
+    double *x = conf_place(r, 1, n, n, sizeof *x);
+    for (size_t c = 0; c < n; c++) x[c] = from != NULL ? from[c] : (double)conf_value(r, CONF_NORMAL) / 3.0;
+    return x;
+}
+
+float *conf_gradient(conf_run *r, size_t rows, size_t n, size_t ld)
+{
+    const bool zero = conf_below(r, 2) == 0;
+    float *x = conf_f32(r, rows, n, ld);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < n; j++) x[i * ld + j] = zero ? 0.0f : conf_value(r, CONF_NORMAL);
+    return x;
+}
+
 /* ---- Values -------------------------------------------------------------------------------------------------- */
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
@@ -199,7 +215,16 @@ void conf_expect_bits(conf_run *r, const char *what, size_t rows, size_t n, cons
     }
 }
 
-void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, float got, float want, double error)
+void conf_expect_bits_f64(conf_run *r, const char *what, size_t n, const double *got, const double *want)
+{
+    for (size_t c = 0; c < n; c++) {
+        r->compared++;
+        if (memcmp(got + c, want + c, sizeof *got) != 0 && !(isnan(got[c]) && isnan(want[c])))
+            conf_fail(r, "%s[%zu]: got %.17g, want %.17g", what, c, got[c], want[c]);
+    }
+}
+
+void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, double got, double want, double error)
 {
     r->compared++;
     if (isnan(want) && isnan(got)) return;
@@ -208,17 +233,33 @@ void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, float 
     if (error > r->worst) r->worst = error;
 }
 
-void conf_expect_bound(conf_run *r, const char *what, size_t i, size_t j, float got, float want, double bound)
+void conf_expect_bound(conf_run *r, const char *what, size_t i, size_t j, double got, double want, double bound)
 {
     double share = 0.0;
     if (got != want) /* an infinite or NaN bound proves nothing: no share but NaN */
-        share = isfinite(bound) ? fabs((double)got - (double)want) / bound : NAN;
+        share = isfinite(bound) ? fabs(got - want) / bound : NAN;
     conf_expect_share(r, what, i, j, got, want, share);
 }
 
 double conf_sum_error(size_t n)
 {
     return ((double)n / 4.0 + 8.0) * CONF_EPS;
+}
+
+double conf_exp_error(double distance)
+{
+    return fabs(distance) * 2.0 * CONF_EPS + 6.0 * CONF_EPS;
+}
+
+double conf_gate(size_t dim, const float *w, const float *x, float b, double *error)
+{
+    double z = b, magnitude = fabs((double)b);
+    for (size_t p = 0; p < dim; p++) {
+        z += (double)w[p] * (double)x[p];
+        magnitude += fabs((double)w[p] * (double)x[p]);
+    }
+    *error = 0.25 * conf_sum_error(dim) * magnitude + 8.0 * CONF_EPS;
+    return 1.0 / (1.0 + exp(-z));
 }
 
 /* Results below the smallest normal float may be flushed to zero; one that rounds up to it may as well. */
