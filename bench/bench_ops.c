@@ -13,6 +13,7 @@ enum {
     FILTERS = 512, /* channels of the feature encoder */
     QUERIES = 64,  /* an attention tile */
     HEADS = 16,
+    MOMENTS = 2 * WIDTH,
     COUNT = ROWS * WIDTH
 };
 
@@ -21,7 +22,7 @@ typedef struct ops_data {
     kern_table k;
     float *a, *b, *c, *out;
     uint16_t *half;
-    double *moments; /* [2 * FILTERS] */
+    double *moments; /* [MOMENTS]: what kernels return in double */
 } ops_data;
 
 typedef enum op_result { IN_FLOATS, IN_DOUBLES, IN_HALVES } op_result;
@@ -165,6 +166,84 @@ static void run_to_bf16(ops_data *d)
     d->k.f32_to_bf16(VECTOR, d->a, (void *)d->out);
 }
 
+static void run_transpose(ops_data *d)
+{
+    d->k.transpose_f32(ROWS, WIDTH, d->a, WIDTH, d->out, ROWS);
+}
+
+static void run_channel_sum(ops_data *d)
+{
+    d->k.channel_sum_f32(ROWS, WIDTH, d->a, WIDTH, d->moments);
+}
+
+static void run_channel_dot(ops_data *d)
+{
+    d->k.channel_dot_f32(ROWS, WIDTH, d->a, WIDTH, d->b, WIDTH, d->moments);
+}
+
+static void run_layer_norm_backward(ops_data *d)
+{
+    d->k.layer_norm_backward_f32(ROWS, WIDTH, d->a, WIDTH, d->b, d->b + WIDTH, d->b + 2 * WIDTH, d->c, WIDTH, d->out,
+                                 WIDTH, d->moments, d->moments + WIDTH);
+}
+
+static void run_gelu_backward(ops_data *d)
+{
+    d->k.gelu_backward_f32(VECTOR, d->a, d->b, d->out);
+}
+
+static void run_relu_backward(ops_data *d)
+{
+    d->k.relu_backward_f32(VECTOR, d->a, d->b, d->out);
+}
+
+static void run_tanh_backward(ops_data *d)
+{
+    d->k.tanh_backward_f32(VECTOR, d->b, d->c, d->out);
+}
+
+static void run_softmax_backward(ops_data *d)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        d->k.softmax_backward_f32(ROWS, d->b + i * ROWS, d->c + i * ROWS, d->out + i * ROWS);
+}
+
+/* Scores, gradients of probabilities, dgate and dbias one after the other at out. */
+static void run_attention_backward(ops_data *d)
+{
+    static const size_t tile = QUERIES * ROWS;
+    const float *gate = d->b, *max = d->c, *inverse_sum = d->c + QUERIES, *delta = d->c + 2 * QUERIES;
+    d->k.attention_backward_f32(QUERIES, ROWS, d->out, ROWS, d->out + tile, ROWS, 0.125f, gate, d->b + 2 * QUERIES, max,
+                                inverse_sum, delta, d->out + 2 * tile, d->out + 2 * tile + 2 * QUERIES);
+}
+
+static void run_relative_gate_backward(ops_data *d)
+{
+    double *dw = d->moments, *db = dw + 2 * (WIDTH / HEADS), *dconstant = db + 2;
+    d->k.relative_gate_backward_f32(ROWS, HEADS, WIDTH / HEADS, d->a, WIDTH, d->b, d->c, d->c + 2, d->c + 2 + HEADS,
+                                    ROWS, d->out, WIDTH, dw, db, dconstant);
+}
+
+static void run_sum_squares(ops_data *d)
+{
+    d->moments[0] = d->k.sum_squares_f32(VECTOR, d->a);
+}
+
+/* Weights, first and second moments one after the other at out. */
+static void run_adamw(ops_data *d)
+{
+    static const kern_adamw a = {.decay = 0.999f,
+                                 .step_size = 1e-3f,
+                                 .root = 0.1f,
+                                 .eps = 1e-8f,
+                                 .beta1 = 0.9f,
+                                 .one_minus_beta1 = 0.1f,
+                                 .beta2 = 0.999f,
+                                 .one_minus_beta2 = 1e-3f,
+                                 .grad_scale = 1.0f};
+    d->k.adamw_f32(VECTOR, d->out, d->b, d->out + VECTOR, d->out + 2 * VECTOR, &a);
+}
+
 static const op ops[] = {
     {"exp", "65536", run_exp, 8 * VECTOR, VECTOR, IN_FLOATS},
     {"tanh", "65536", run_tanh, 8 * VECTOR, VECTOR, IN_FLOATS},
@@ -191,6 +270,19 @@ static const op ops[] = {
     {"f32_to_f16", "65536", run_to_f16, 6 * VECTOR, VECTOR, IN_HALVES},
     {"bf16_to_f32", "65536", run_from_bf16, 6 * VECTOR, VECTOR, IN_FLOATS},
     {"f32_to_bf16", "65536", run_to_bf16, 6 * VECTOR, VECTOR, IN_HALVES},
+    {"transpose", "500x1024", run_transpose, 8 * COUNT, COUNT, IN_FLOATS},
+    {"channel_sum", "500x1024", run_channel_sum, 4 * COUNT, WIDTH, IN_DOUBLES},
+    {"channel_dot", "500x1024", run_channel_dot, 8 * COUNT, WIDTH, IN_DOUBLES},
+    {"layer_norm_backward", "500x1024", run_layer_norm_backward, 16 * COUNT, COUNT, IN_FLOATS},
+    {"gelu_backward", "65536", run_gelu_backward, 16 * VECTOR, VECTOR, IN_FLOATS},
+    {"relu_backward", "65536", run_relu_backward, 16 * VECTOR, VECTOR, IN_FLOATS},
+    {"tanh_backward", "65536", run_tanh_backward, 16 * VECTOR, VECTOR, IN_FLOATS},
+    {"softmax_backward", "500x500", run_softmax_backward, 16 * ROWS *ROWS, ROWS *ROWS, IN_FLOATS},
+    {"attention_backward", "64x500", run_attention_backward, 16 * QUERIES *ROWS, 2 * QUERIES *ROWS + QUERIES,
+     IN_FLOATS},
+    {"relative_gate_backward", "500x16x64", run_relative_gate_backward, 12 * COUNT, COUNT, IN_FLOATS},
+    {"sum_squares", "65536", run_sum_squares, 4 * VECTOR, 1, IN_DOUBLES},
+    {"adamw", "65536", run_adamw, 28 * VECTOR, 3 * VECTOR, IN_FLOATS},
 };
 enum { OPS = sizeof ops / sizeof *ops };
 
@@ -206,7 +298,8 @@ static double result_at(const op *o, const float *out, const double *moments, si
 static void reset(ops_data *d)
 {
     bench_fill(COUNT, d->out, 4);
-    memset(d->moments, 0, 2 * FILTERS * sizeof *d->moments);
+    for (size_t i = 0; i < COUNT; i++) d->out[i] = fabsf(d->out[i]); /* AdamW's second moments are not negative */
+    memset(d->moments, 0, MOMENTS * sizeof *d->moments);
 }
 
 /* Largest difference from the scalar tier, over the largest scalar result. reference is room for COUNT floats. */
@@ -214,7 +307,7 @@ static double error_of(const op *o, ops_data *d, float *reference)
 {
     if (o->results == 0) return NAN;
     ops_data scalar = *d;
-    double moments[2 * FILTERS] = {0}, worst = 0.0, largest = 0.0;
+    double moments[MOMENTS] = {0}, worst = 0.0, largest = 0.0;
     if (!kern_table_fill(&scalar.k, KERN_TIER_SCALAR, 0)) return NAN;
     scalar.out = reference;
     scalar.moments = moments;
@@ -286,7 +379,7 @@ bool bench_ops(bench_run *run, size_t n, char **operands)
     d.c = eng_alloc(COUNT, sizeof *d.c);
     d.out = eng_alloc(COUNT, sizeof *d.out);
     d.half = eng_alloc(COUNT, sizeof *d.half);
-    d.moments = eng_alloc(2 * FILTERS, sizeof *d.moments);
+    d.moments = eng_alloc(MOMENTS, sizeof *d.moments);
     if (reference && d.a && d.b && d.c && d.out && d.half && d.moments) {
         bench_fill(COUNT, d.a, 1);
         bench_fill(COUNT, d.b, 2);

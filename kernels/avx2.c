@@ -10,4 +10,9 @@ void kern_table_fill_avx2(kern_table *t)
     kern_table_fill_avx2_reduce(t);
     kern_table_fill_avx2_attention(t);
     kern_table_fill_avx2_convert(t);
+    kern_table_fill_avx2_transpose(t);
+    kern_table_fill_avx2_backward_math(t);
+    kern_table_fill_avx2_backward_norm(t);
+    kern_table_fill_avx2_backward_attention(t);
+    kern_table_fill_avx2_optimizer(t);
 }

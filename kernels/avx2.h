@@ -26,6 +26,11 @@ void kern_table_fill_avx2_norm(kern_table *t);
 void kern_table_fill_avx2_reduce(kern_table *t);
 void kern_table_fill_avx2_attention(kern_table *t);
 void kern_table_fill_avx2_convert(kern_table *t);
+void kern_table_fill_avx2_transpose(kern_table *t);
+void kern_table_fill_avx2_backward_math(kern_table *t);
+void kern_table_fill_avx2_backward_norm(kern_table *t);
+void kern_table_fill_avx2_backward_attention(kern_table *t);
+void kern_table_fill_avx2_optimizer(kern_table *t);
 
 /* The first min(n, 8) of 8 lanes, as maskload and maskstore want them. */
 static inline __m256i kern_lanes_avx2(size_t n)
@@ -46,6 +51,12 @@ static inline void kern_store_avx2(float *y, size_t n, __m256 v)
         _mm256_storeu_ps(y, v);
     else
         _mm256_maskstore_ps(y, kern_lanes_avx2(n), v);
+}
+
+/* The first min(n, 8) lanes of v, zeros after them. */
+static inline __m256 kern_first_avx2(size_t n, __m256 v)
+{
+    return n >= 8 ? v : _mm256_and_ps(v, _mm256_castsi256_ps(kern_lanes_avx2(n)));
 }
 
 /* ((v0 + v4) + (v2 + v6)) + ((v1 + v5) + (v3 + v7)) */

@@ -1,5 +1,6 @@
 /* Attention, AVX2: softmax, the online softmax with WavLM's gated relative position bias, and the gate itself.
  * Contracts: kernels.h. */
+#include "kernels/avx2_gate.h"
 #include "kernels/avx2_math.h"
 
 #include <math.h>
@@ -103,20 +104,6 @@ static void kern_attention_softmax_f32_avx2(size_t rows, size_t keys, float *s, 
     }
 }
 
-/* dot[0], dot[1] = x . w[0], x . w[1] */
-static inline void gate_dots(size_t dim, const float *x, const float *w, float *dot0, float *dot1)
-{
-    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
-    for (size_t p = 0; p < dim; p += LANES) {
-        const size_t lanes = dim - p;
-        const __m256 v = kern_load_avx2(x + p, lanes);
-        s0 = _mm256_fmadd_ps(v, kern_load_avx2(w + p, lanes), s0);
-        s1 = _mm256_fmadd_ps(v, kern_load_avx2(w + dim + p, lanes), s1);
-    }
-    *dot0 = kern_add_lanes_avx2(s0);
-    *dot1 = kern_add_lanes_avx2(s1);
-}
-
 static void kern_relative_gate_f32_avx2(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
                                         const float *w, const float *b, const float *constant, float *gate, size_t ldg)
 {
@@ -124,10 +111,11 @@ static void kern_relative_gate_f32_avx2(size_t rows, size_t heads, size_t dim, c
     for (size_t i = 0; i < rows; i++)
         for (size_t h = 0; h < heads; h += LANES) { /* the sums of up to 8 heads, then their sigmoids at once */
             const size_t count = heads - h < LANES ? heads - h : LANES;
-            float a[LANES] = {0}, g[LANES] = {0}, out[LANES];
-            for (size_t q = 0; q < count; q++) gate_dots(dim, x + i * ldx + (h + q) * dim, w, &a[q], &g[q]);
-            const __m256 av = kern_sigmoid_avx2(_mm256_add_ps(_mm256_loadu_ps(a), _mm256_set1_ps(b[0])));
-            const __m256 gv = kern_sigmoid_avx2(_mm256_add_ps(_mm256_loadu_ps(g), _mm256_set1_ps(b[1])));
+            __m256 av, gv;
+            float out[LANES];
+            kern_gate_sums_avx2(count, dim, x + i * ldx + h * dim, w, b, &av, &gv);
+            av = kern_sigmoid_avx2(av);
+            gv = kern_sigmoid_avx2(gv);
             const __m256 c = kern_load_avx2(constant + h, count);
             _mm256_storeu_ps(out, _mm256_fmadd_ps(av, _mm256_fmsub_ps(gv, c, one), two));
             for (size_t q = 0; q < count; q++) gate[(h + q) * ldg + i] = out[q];

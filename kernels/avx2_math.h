@@ -106,13 +106,13 @@ static inline __m256 kern_gelu_tail_avx2(__m256 t)
     return _mm256_fmadd_ps(g, s, _mm256_set1_ps(0x1.0bb968p-3f));
 }
 
-static inline __m256 kern_gelu_avx2(__m256 x)
+/* exp(-t^2 / 2) = p 2^n for 0 <= t <= 13. */
+typedef struct kern_gauss_avx2 {
+    __m256 p, n;
+} kern_gauss_avx2;
+
+static inline kern_gauss_avx2 kern_gauss_of_avx2(__m256 t)
 {
-    /* From t = 13 on the tail, under 1e-37, counts as 0: before it or its factors are denormal, which would cost an
-     * assist of the CPU, and so that the limit at -infinity is -0. */
-    const __m256 limit = _mm256_set1_ps(13.0f);
-    const __m256 t = _mm256_min_ps(limit, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
-    const __m256 counts = _mm256_cmp_ps(t, limit, _CMP_NGE_UQ); /* or NaN */
     const __m256 square = _mm256_mul_ps(t, t);
     const __m256 lost = _mm256_fmsub_ps(t, t, square); /* what rounding took from t^2: up to 8 ulp of the result */
     const __m256 half = _mm256_set1_ps(-0.5f);
@@ -122,11 +122,36 @@ static inline __m256 kern_gelu_avx2(__m256 x)
     r = _mm256_fnmadd_ps(n, _mm256_set1_ps(KERN_LN2_LOW), r);
     r = _mm256_fmadd_ps(half, lost, r);
     const __m256 p = _mm256_add_ps(_mm256_add_ps(kern_exp_tail_avx2(r), r), _mm256_set1_ps(1.0f));
-    const __m256 scaled = _mm256_mul_ps(_mm256_mul_ps(p, kern_gelu_tail_avx2(t)), kern_power2_avx2(n));
+    return (kern_gauss_avx2){p, n};
+}
+
+static inline __m256 kern_gelu_avx2(__m256 x)
+{
+    /* From t = 13 on the tail, under 1e-37, counts as 0: before it or its factors are denormal, which would cost an
+     * assist of the CPU, and so that the limit at -infinity is -0. */
+    const __m256 limit = _mm256_set1_ps(13.0f);
+    const __m256 t = _mm256_min_ps(limit, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
+    const __m256 counts = _mm256_cmp_ps(t, limit, _CMP_NGE_UQ); /* or NaN */
+    const kern_gauss_avx2 e = kern_gauss_of_avx2(t);
+    const __m256 scaled = _mm256_mul_ps(_mm256_mul_ps(e.p, kern_gelu_tail_avx2(t)), kern_power2_avx2(e.n));
     const __m256 tail = _mm256_and_ps(counts, scaled);
 
     const __m256 phi = _mm256_blendv_ps(_mm256_sub_ps(_mm256_set1_ps(1.0f), tail), tail, x); /* by x's sign */
     return _mm256_mul_ps(_mm256_max_ps(_mm256_set1_ps(-13.0f), x), phi);
+}
+
+/* gelu'(x) = Phi(x) + x phi(x), with phi(t) = exp(-t^2 / 2) / sqrt(2 pi): for x < 0 it is
+ * q = exp(-t^2 / 2) (g(t) - t / sqrt(2 pi)), and for x >= 0 it is 1 - q. Limits as above. */
+static inline __m256 kern_gelu_slope_avx2(__m256 x)
+{
+    const __m256 limit = _mm256_set1_ps(13.0f);
+    const __m256 t = _mm256_min_ps(limit, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
+    const __m256 counts = _mm256_cmp_ps(t, limit, _CMP_NGE_UQ); /* or NaN */
+    const kern_gauss_avx2 e = kern_gauss_of_avx2(t);
+    const __m256 factor = _mm256_fnmadd_ps(t, _mm256_set1_ps(0x1.988454p-2f), kern_gelu_tail_avx2(t));
+    const __m256 scaled = _mm256_mul_ps(_mm256_mul_ps(e.p, factor), kern_power2_avx2(e.n));
+    const __m256 q = _mm256_and_ps(counts, scaled);
+    return _mm256_blendv_ps(_mm256_sub_ps(_mm256_set1_ps(1.0f), q), q, x); /* by x's sign */
 }
 
 #endif

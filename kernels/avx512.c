@@ -10,4 +10,9 @@ void kern_table_fill_avx512(kern_table *t)
     kern_table_fill_avx512_reduce(t);
     kern_table_fill_avx512_attention(t);
     kern_table_fill_avx512_convert(t);
+    kern_table_fill_avx512_transpose(t);
+    kern_table_fill_avx512_backward_math(t);
+    kern_table_fill_avx512_backward_norm(t);
+    kern_table_fill_avx512_backward_attention(t);
+    kern_table_fill_avx512_optimizer(t);
 }

@@ -1,5 +1,6 @@
 /* Attention, AVX-512: softmax, the online softmax with WavLM's gated relative position bias, and the gate itself.
  * Contracts: kernels.h. */
+#include "kernels/avx512_gate.h"
 #include "kernels/avx512_math.h"
 
 #include <math.h>
@@ -102,20 +103,6 @@ static void kern_attention_softmax_f32_avx512(size_t rows, size_t keys, float *s
     }
 }
 
-/* dot[0], dot[1] = x . w[0], x . w[1] */
-static inline void gate_dots(size_t dim, const float *x, const float *w, float *dot0, float *dot1)
-{
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
-    for (size_t p = 0; p < dim; p += LANES) {
-        const __mmask16 lanes = kern_lanes_avx512(dim - p);
-        const __m512 v = _mm512_maskz_loadu_ps(lanes, x + p);
-        s0 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(lanes, w + p), s0);
-        s1 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(lanes, w + dim + p), s1);
-    }
-    *dot0 = _mm512_reduce_add_ps(s0);
-    *dot1 = _mm512_reduce_add_ps(s1);
-}
-
 static void kern_relative_gate_f32_avx512(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
                                           const float *w, const float *b, const float *constant, float *gate,
                                           size_t ldg)
@@ -124,10 +111,11 @@ static void kern_relative_gate_f32_avx512(size_t rows, size_t heads, size_t dim,
     for (size_t i = 0; i < rows; i++)
         for (size_t h = 0; h < heads; h += LANES) { /* the sums of up to 16 heads, then their sigmoids at once */
             const size_t count = heads - h < LANES ? heads - h : LANES;
-            float a[LANES] = {0}, g[LANES] = {0}, out[LANES];
-            for (size_t q = 0; q < count; q++) gate_dots(dim, x + i * ldx + (h + q) * dim, w, &a[q], &g[q]);
-            const __m512 av = kern_sigmoid_avx512(_mm512_add_ps(_mm512_loadu_ps(a), _mm512_set1_ps(b[0])));
-            const __m512 gv = kern_sigmoid_avx512(_mm512_add_ps(_mm512_loadu_ps(g), _mm512_set1_ps(b[1])));
+            __m512 av, gv;
+            float out[LANES];
+            kern_gate_sums_avx512(count, dim, x + i * ldx + h * dim, w, b, &av, &gv);
+            av = kern_sigmoid_avx512(av);
+            gv = kern_sigmoid_avx512(gv);
             const __m512 c = _mm512_maskz_loadu_ps(kern_lanes_avx512(count), constant + h);
             _mm512_storeu_ps(out, _mm512_fmadd_ps(av, _mm512_fmsub_ps(gv, c, one), two));
             for (size_t q = 0; q < count; q++) gate[(h + q) * ldg + i] = out[q];

@@ -97,13 +97,13 @@ static inline __m512 kern_gelu_tail_avx512(__m512 t)
     return _mm512_fmadd_ps(g, s, _mm512_set1_ps(0x1.0bb968p-3f));
 }
 
-static inline __m512 kern_gelu_avx512(__m512 x)
+/* exp(-t^2 / 2) = p 2^n for 0 <= t <= 13. */
+typedef struct kern_gauss_avx512 {
+    __m512 p, n;
+} kern_gauss_avx512;
+
+static inline kern_gauss_avx512 kern_gauss_of_avx512(__m512 t)
 {
-    /* From t = 13 on the tail, under 1e-37, counts as 0: before it or its factors are denormal, which would cost an
-     * assist of the CPU, and so that the limit at -infinity is -0. */
-    const __m512 limit = _mm512_set1_ps(13.0f);
-    const __m512 t = _mm512_min_ps(limit, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x));
-    const __mmask16 counts = _mm512_cmp_ps_mask(t, limit, _CMP_NGE_UQ); /* or NaN */
     const __m512 square = _mm512_mul_ps(t, t);
     const __m512 lost = _mm512_fmsub_ps(t, t, square); /* what rounding took from t^2: up to 8 ulp of the result */
     const __m512 half = _mm512_set1_ps(-0.5f);
@@ -113,11 +113,36 @@ static inline __m512 kern_gelu_avx512(__m512 x)
     r = _mm512_fnmadd_ps(n, _mm512_set1_ps(KERN_LN2_LOW), r);
     r = _mm512_fmadd_ps(half, lost, r);
     const __m512 p = _mm512_add_ps(_mm512_add_ps(kern_exp_tail_avx512(r), r), _mm512_set1_ps(1.0f));
-    const __m512 tail = _mm512_maskz_scalef_ps(counts, _mm512_mul_ps(p, kern_gelu_tail_avx512(t)), n);
+    return (kern_gauss_avx512){p, n};
+}
+
+static inline __m512 kern_gelu_avx512(__m512 x)
+{
+    /* From t = 13 on the tail, under 1e-37, counts as 0: before it or its factors are denormal, which would cost an
+     * assist of the CPU, and so that the limit at -infinity is -0. */
+    const __m512 limit = _mm512_set1_ps(13.0f);
+    const __m512 t = _mm512_min_ps(limit, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x));
+    const __mmask16 counts = _mm512_cmp_ps_mask(t, limit, _CMP_NGE_UQ); /* or NaN */
+    const kern_gauss_avx512 e = kern_gauss_of_avx512(t);
+    const __m512 tail = _mm512_maskz_scalef_ps(counts, _mm512_mul_ps(e.p, kern_gelu_tail_avx512(t)), e.n);
 
     const __mmask16 negative = _mm512_movepi32_mask(_mm512_castps_si512(x));
     const __m512 phi = _mm512_mask_mov_ps(_mm512_sub_ps(_mm512_set1_ps(1.0f), tail), negative, tail);
     return _mm512_mul_ps(_mm512_max_ps(_mm512_set1_ps(-13.0f), x), phi);
+}
+
+/* gelu'(x) = Phi(x) + x phi(x), with phi(t) = exp(-t^2 / 2) / sqrt(2 pi): for x < 0 it is
+ * q = exp(-t^2 / 2) (g(t) - t / sqrt(2 pi)), and for x >= 0 it is 1 - q. Limits as above. */
+static inline __m512 kern_gelu_slope_avx512(__m512 x)
+{
+    const __m512 limit = _mm512_set1_ps(13.0f);
+    const __m512 t = _mm512_min_ps(limit, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x));
+    const __mmask16 counts = _mm512_cmp_ps_mask(t, limit, _CMP_NGE_UQ); /* or NaN */
+    const kern_gauss_avx512 e = kern_gauss_of_avx512(t);
+    const __m512 factor = _mm512_fnmadd_ps(t, _mm512_set1_ps(0x1.988454p-2f), kern_gelu_tail_avx512(t));
+    const __m512 q = _mm512_maskz_scalef_ps(counts, _mm512_mul_ps(e.p, factor), e.n);
+    const __mmask16 negative = _mm512_movepi32_mask(_mm512_castps_si512(x));
+    return _mm512_mask_mov_ps(_mm512_sub_ps(_mm512_set1_ps(1.0f), q), negative, q);
 }
 
 #endif
