@@ -10,7 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { QUERIES_A_TASK = 2048, QUERY_TILES = 4, MAX_QUERIES = 128, KEY_TILE = 256, GATE_ROWS = 64 };
+#include "engine/attention_parts.h"
+#include "engine/tape.h"
+
+enum { QUERIES_A_TASK = 2048 };
 
 typedef struct attention_part {
     size_t begin, frames;          /* the utterance */
@@ -24,17 +27,18 @@ typedef struct attention_run {
     size_t heads, dim;
     float scale;
     eng_relative_bias bias;
+    float *max, *inverse_sum; /* [heads, frames], kept for the backward pass; else NULL */
     bool *failed;
 } attention_run;
 
 /* A head's keys and values as panels, and the score tile. */
 typedef struct head_scratch {
-    size_t nr, tile; /* tile: keys in a score tile, a multiple of nr */
+    size_t tile;     /* keys in a score tile, a multiple of nr */
     float *keys;     /* panels [ceil(frames / nr)] of [dim][nr] */
     float *values;   /* panels [ceil(dim / nr)] of [frames][nr] */
-    float *scores;   /* [MAX_QUERIES, tile] */
-    float *queries;  /* [MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
-    float *out;      /* [MAX_QUERIES, dim]  the same few cache sets */
+    float *scores;   /* [ENG_MAX_QUERIES, tile] */
+    float *queries;  /* [ENG_MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
+    float *out;      /* [ENG_MAX_QUERIES, dim]  the same few cache sets */
 } head_scratch;
 
 static size_t min_size(size_t a, size_t b)
@@ -47,39 +51,17 @@ static bool pack_head(const attention_run *r, const attention_part *p, size_t he
     const kern_table *k = &r->ctx->k;
     size_t nr = k->gemm_blocks_f32.nr, dim = r->dim, width = r->heads * dim;
     size_t key_panels = (p->frames + nr - 1) / nr, value_panels = (dim + nr - 1) / nr;
-    s->nr = nr;
-    s->tile = (KEY_TILE + nr - 1) / nr * nr;
+    s->tile = (ENG_KEY_TILE + nr - 1) / nr * nr;
     s->keys = eng_arena_alloc(scratch, key_panels * nr * dim, sizeof(float));
     s->values = eng_arena_alloc(scratch, value_panels * nr * p->frames, sizeof(float));
-    s->scores = eng_arena_alloc(scratch, MAX_QUERIES * s->tile, sizeof(float));
-    s->queries = eng_arena_alloc(scratch, MAX_QUERIES * dim, sizeof(float));
-    s->out = eng_arena_alloc(scratch, MAX_QUERIES * dim, sizeof(float));
+    s->scores = eng_arena_alloc(scratch, ENG_MAX_QUERIES * s->tile, sizeof(float));
+    s->queries = eng_arena_alloc(scratch, ENG_MAX_QUERIES * dim, sizeof(float));
+    s->out = eng_arena_alloc(scratch, ENG_MAX_QUERIES * dim, sizeof(float));
     if (!s->keys || !s->values || !s->scores || !s->queries || !s->out) return false;
     const float *keys = eng_row(r->qkv, p->begin) + width + head * dim, *values = keys + width;
-    for (size_t j = 0; j < p->frames; j += nr)
-        k->gemm_pack_f32(min_size(nr, p->frames - j), dim, keys + j * r->qkv.stride, r->qkv.stride, s->keys + j * dim);
-    for (size_t j = 0; j < dim; j += nr) {
-        size_t n = min_size(nr, dim - j);
-        float *panel = s->values + j * p->frames;
-        for (size_t i = 0; i < p->frames; i++) {
-            memcpy(panel + i * nr, values + i * r->qkv.stride + j, n * sizeof *panel);
-            memset(panel + i * nr + n, 0, (nr - n) * sizeof *panel);
-        }
-    }
+    eng_attention_pack_columns(k, p->frames, dim, keys, r->qkv.stride, s->keys);
+    eng_attention_pack_rows(k, p->frames, dim, values, r->qkv.stride, s->values);
     return true;
-}
-
-/* C[rows, n] = (accumulate ? C : 0) + A[rows, depth] * panels, each panel [panel_rows][nr] of which depth rows from
- * first_row on are used. */
-static void tile_product(const kern_table *k, size_t rows, size_t n, size_t depth, const float *a, size_t lda,
-                         const float *panels, size_t panel_rows, size_t first_row, float *c, size_t ldc,
-                         bool accumulate)
-{
-    size_t nr = k->gemm_blocks_f32.nr, mr = k->gemm_blocks_f32.mr;
-    for (size_t j = 0; j < n; j += nr)
-        for (size_t i = 0; i < rows; i += mr)
-            k->gemm_f32(min_size(mr, rows - i), min_size(nr, n - j), depth, a + i * lda, lda,
-                        panels + j * panel_rows + first_row * nr, nr, c + i * ldc + j, ldc, accumulate, NULL);
 }
 
 /* queries rows from query on, against all keys. */
@@ -87,7 +69,7 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
                          size_t query, size_t queries)
 {
     const kern_table *k = &r->ctx->k;
-    float running_max[MAX_QUERIES], running_sum[MAX_QUERIES], rescale[MAX_QUERIES];
+    float running_max[ENG_MAX_QUERIES], running_sum[ENG_MAX_QUERIES], rescale[ENG_MAX_QUERIES];
     size_t dim = r->dim, first = p->begin + query, column = head * dim;
     for (size_t i = 0; i < queries; i++) {
         running_max[i] = -INFINITY;
@@ -98,13 +80,17 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
     const float *bias = r->bias.table + head * (2 * r->bias.reach - 1) + r->bias.reach - 1;
     for (size_t key = 0; key < p->frames; key += s->tile) {
         size_t keys = min_size(s->tile, p->frames - key);
-        tile_product(k, queries, keys, dim, s->queries, dim, s->keys + key * dim, dim, 0, s->scores, s->tile, false);
+        eng_attention_product(k, queries, keys, dim, s->queries, dim, s->keys + key * dim, dim, 0, s->scores, s->tile, false);
         k->attention_softmax_f32(queries, keys, s->scores, s->tile, r->scale, gate,
                                  bias + ((ptrdiff_t)key - (ptrdiff_t)query), running_max, running_sum, rescale);
         if (key) k->scale_rows_f32(queries, dim, s->out, dim, rescale);
-        tile_product(k, queries, dim, keys, s->scores, s->tile, s->values, p->frames, key, s->out, dim, key > 0);
+        eng_attention_product(k, queries, dim, keys, s->scores, s->tile, s->values, p->frames, key, s->out, dim, key > 0);
     }
     for (size_t i = 0; i < queries; i++) rescale[i] = 1.0f / running_sum[i];
+    if (r->max) {
+        memcpy(r->max + head * r->qkv.rows + first, running_max, queries * sizeof(float));
+        memcpy(r->inverse_sum + head * r->qkv.rows + first, rescale, queries * sizeof(float));
+    }
     k->scale_rows_f32(queries, dim, s->out, dim, rescale);
     for (size_t i = 0; i < queries; i++)
         memcpy(eng_row(r->out, first + i) + column, s->out + i * dim, dim * sizeof(float));
@@ -122,7 +108,7 @@ static void attention_task(void *arg, size_t task, size_t worker)
         r->failed[worker] = true;
         return;
     }
-    size_t block = min_size(QUERY_TILES * r->ctx->k.gemm_blocks_f32.mr, MAX_QUERIES);
+    size_t block = min_size(ENG_QUERY_TILES * r->ctx->k.gemm_blocks_f32.mr, ENG_MAX_QUERIES);
     for (size_t q = 0; q < p->queries; q += block)
         attend_block(r, p, head, &s, p->first_query + q, min_size(block, p->queries - q));
     eng_arena_rewind(scratch, mark);
@@ -150,6 +136,12 @@ eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size
     for (size_t u = 0; u < batch.n; u++)
         ENG_CHECK(eng_batch_frames(batch, u) <= bias.reach, "attention: %zu frames, bias table reaches %zu",
                   eng_batch_frames(batch, u), bias.reach);
+    float *max = NULL, *inverse_sum = NULL;
+    if (ctx->tape) {
+        max = eng_tensor_plain(ctx, heads, qkv.rows).data;
+        inverse_sum = eng_tensor_plain(ctx, heads, qkv.rows).data;
+        if (!eng_good(ctx)) return out;
+    }
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     size_t n = cut_parts(batch, NULL), threads = eng_pool_threads(ctx->pool), dim = width / heads;
     attention_part *parts = eng_arena_alloc(ctx->arena, n, sizeof *parts);
@@ -160,36 +152,13 @@ eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size
     }
     memset(failed, 0, threads * sizeof *failed);
     cut_parts(batch, parts);
-    attention_run run = {ctx, parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, failed};
+    attention_run run = {ctx,  parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, max, inverse_sum,
+                         failed};
     eng_pool_run(ctx->pool, n * heads, attention_task, &run);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) eng_out_of_memory(ctx, "attention", 2 * bias.reach * dim * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);
+    eng_attention_saved *saved = eng_record(ctx, eng_attention_backward, sizeof *saved);
+    if (saved) *saved = (eng_attention_saved){batch, heads, qkv, gate, out, bias, max, inverse_sum};
     return out;
-}
-
-typedef struct gate_run {
-    const kern_table *k;
-    eng_tensor x, gate;
-    const float *w, *b, *constant;
-} gate_run;
-
-static void gate_task(void *arg, size_t task, size_t worker)
-{
-    (void)worker;
-    gate_run *r = arg;
-    size_t first = task * GATE_ROWS, rows = min_size(GATE_ROWS, r->x.rows - first), heads = r->gate.rows;
-    r->k->relative_gate_f32(rows, heads, r->x.cols / heads, eng_row(r->x, first), r->x.stride, r->w, r->b, r->constant,
-                            r->gate.data + first, r->gate.stride);
-}
-
-eng_tensor eng_relative_gate(eng_context *ctx, eng_tensor x, size_t heads, const float *w, const float *b,
-                             const float *constant)
-{
-    eng_tensor gate = eng_tensor_new(ctx, heads, x.rows);
-    if (!eng_good(ctx)) return gate;
-    ENG_CHECK(heads && x.cols % heads == 0, "relative gate: width %zu, %zu heads", x.cols, heads);
-    gate_run run = {&ctx->k, x, gate, w, b, constant};
-    eng_pool_run(ctx->pool, (x.rows + GATE_ROWS - 1) / GATE_ROWS, gate_task, &run);
-    return gate;
 }

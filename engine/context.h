@@ -14,16 +14,21 @@
 #include "engine/threads.h"
 #include "kernels/kernels.h"
 
-/* A matrix, [rows, cols], row-major with a row stride in elements. A value: it owns nothing. */
+/* A matrix, [rows, cols], row-major with a row stride in elements. A value: it owns nothing. grad, of the same shape and
+ * stride, holds the loss's gradient while a tape records; NULL: no gradient is wanted here. */
 typedef struct eng_tensor {
     float *data;
     size_t rows, cols, stride;
+    float *grad;
 } eng_tensor;
+
+typedef struct eng_tape eng_tape;
 
 typedef struct eng_context {
     kern_table k;
     eng_pool *pool;
     eng_arena *arena;
+    eng_tape *tape; /* NULL: inference; nothing is recorded and nothing is kept for a backward pass (tape.h) */
     eng_error error;
 } eng_context;
 
@@ -33,8 +38,17 @@ static inline bool eng_good(const eng_context *ctx)
     return ctx->error.status == ENG_OK;
 }
 
-/* A new [rows, cols] tensor in ctx->arena, uninitialised, stride = cols. Empty (data NULL) once ctx has failed. */
+/* A new [rows, cols] tensor in ctx->arena, uninitialised, stride = cols; with a gradient of zeros while a tape records.
+ * Empty (data NULL) once ctx has failed. */
 eng_tensor eng_tensor_new(eng_context *ctx, size_t rows, size_t cols);
+
+/* The same without a gradient: a constant, or scratch. */
+eng_tensor eng_tensor_plain(eng_context *ctx, size_t rows, size_t cols);
+
+/* Scopes give memory back where nothing has to be kept: close rewinds ctx->arena to where open found it, unless a tape
+ * records, whose nodes still need what was allocated. */
+eng_arena_mark eng_scope_open(const eng_context *ctx);
+void eng_scope_close(eng_context *ctx, eng_arena_mark mark);
 
 /* Marks ctx as out of memory for what was being done. */
 void eng_out_of_memory(eng_context *ctx, const char *doing, size_t bytes);
@@ -45,10 +59,16 @@ static inline float *eng_row(eng_tensor t, size_t i)
     return t.data + i * t.stride;
 }
 
+/* Row i of t's gradient. */
+static inline float *eng_grad_row(eng_tensor t, size_t i)
+{
+    return t.grad + i * t.stride;
+}
+
 /* Rows [first, first + count) of t. */
 static inline eng_tensor eng_rows(eng_tensor t, size_t first, size_t count)
 {
-    return (eng_tensor){t.data + first * t.stride, count, t.cols, t.stride};
+    return (eng_tensor){t.data + first * t.stride, count, t.cols, t.stride, t.grad ? t.grad + first * t.stride : NULL};
 }
 
 /* A packed batch: the frames of n utterances one after the other; utterance i owns rows offset[i] .. offset[i+1]-1. */

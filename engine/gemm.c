@@ -1,16 +1,18 @@
 /* The blocked driver. A task computes a block of rows and columns of C over the whole depth:
  *
- *   for each kc-deep slice:   copy the block's rows of A to compact scratch (unless they overlap: then read in place)
- *     for each panel of W:    kc x nr floats of it stay in L1
- *       for each mr rows:     micro-kernel, continuing the sums that lie in C; epilogue after the last slice
+ *   for each kc-deep slice:     lay B's panels of the block out, unless it was packed once
+ *     for each mc rows:         copy these rows of A to compact scratch (unless they overlap: then read in place)
+ *       for each panel of B:    kc x nr floats of it stay close
+ *         for each mr rows:     micro-kernel, continuing the sums that lie in C; epilogue after the last slice
  *
- * The copy serves caches and TLB: rows of A that are a large power of two apart would compete for the same few sets. */
+ * The copy serves caches and TLB: rows of A that are a large power of two apart would compete for the same few sets.
+ * With a packed B, tasks split the rows first; else the columns, because every task lays out its own columns of B. */
 #include "engine/gemm.h"
 
 #include <stdint.h>
 #include <string.h>
 
-enum { SMALL_BYTES = 1 << 20, ROW_PAD = 16 };
+enum { ROW_PAD = 16, LOOSE_PANELS = 8 };
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -22,32 +24,23 @@ static size_t ceil_div(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-eng_status eng_packed_new(const kern_table *k, size_t n, size_t depth, eng_packed *out, eng_error *err)
-{
-    size_t nr = k->gemm_blocks_f32.nr, bytes;
-    *out = (eng_packed){.n = n, .k = depth, .nr = nr};
-    if (!eng_mul_size(ceil_div(n, nr) * nr, depth, &bytes) || !eng_mul_size(bytes, sizeof(float), &bytes))
-        return eng_fail(err, ENG_E_MEMORY, "a weight of %zu x %zu is too large", n, depth);
-    out->bytes = bytes;
-    out->panels = bytes < SMALL_BYTES ? eng_alloc(bytes, 1) : eng_alloc_pages(bytes);
-    if (!out->panels) return eng_fail(err, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, depth);
-    return ENG_OK;
-}
+/* A product, and where its blocks go. */
+typedef struct product {
+    const kern_table *k;
+    size_t m;
+    eng_left a;
+    eng_right b;
+    float *c;
+    size_t ldc;
+    bool accumulate;
+    eng_epilogue e;
+} product;
 
-void eng_packed_free(eng_packed *p)
-{
-    if (p->bytes < SMALL_BYTES) eng_free(p->panels);
-    else eng_free_pages(p->panels, p->bytes);
-    *p = (eng_packed){0};
-}
-
-void eng_packed_fill(const kern_table *k, eng_packed *p, size_t first, size_t count, const float *w, size_t ldw)
-{
-    ENG_CHECK(first % p->nr == 0 && first + count <= p->n && (count % p->nr == 0 || first + count == p->n),
-              "rows %zu + %zu of %zu, panels of %zu", first, count, p->n, p->nr);
-    for (size_t j = 0; j < count; j += p->nr)
-        k->gemm_pack_f32(min_size(p->nr, count - j), p->k, w + j * ldw, ldw, p->panels + (first + j) * p->k);
-}
+/* A block of C, and scratch for its operands; NULL where they are read in place. */
+typedef struct product_block {
+    size_t i0, i1, j0, j1, rows; /* rows: of A laid out at a time */
+    float *a, *b;
+} product_block;
 
 /* The next panel of W is fetched while this one is used, a share by each of the tiles: W comes from memory or L3, and the
  * first tile of a panel would wait for it. */
@@ -57,42 +50,87 @@ static kern_ahead next_panel(const float *next, size_t depth, size_t tile, size_
     return (kern_ahead){(const void *)((uintptr_t)next + tile * depth * step), step};
 }
 
-/* One task: C[rows, columns j0..j1) over the whole depth. j0 is a multiple of nr. pack holds rows x (kc + ROW_PAD) floats,
- * or is NULL to read A in place. */
-static void gemm_block(const kern_table *k, float *pack, size_t rows, size_t j0, size_t j1, const float *a, size_t lda,
-                       const eng_packed *w, float *c, size_t ldc, const eng_epilogue *e)
+/* B's columns j0..j1 of the slice, as panels [depth][nr]. */
+static void lay_out_right(const product *p, const product_block *t, size_t p0, size_t depth)
 {
-    const kern_gemm_blocks b = k->gemm_blocks_f32;
-    for (size_t p0 = 0; p0 == 0 || p0 < w->k; p0 += b.kc) {
-        size_t depth = min_size(b.kc, w->k - p0);
-        bool last = p0 + depth == w->k;
-        const float *block = a + p0;
-        size_t ldb = lda;
-        if (pack) {
-            ldb = b.kc + ROW_PAD;
-            for (size_t i = 0; i < rows; i++) memcpy(pack + i * ldb, block + i * lda, depth * sizeof *pack);
-            block = pack;
+    size_t nr = p->k->gemm_blocks_f32.nr;
+    for (size_t j = t->j0; j < t->j1; j += nr) {
+        float *panel = t->b + (j - t->j0) * depth;
+        size_t n = min_size(nr, t->j1 - j);
+        if (p->b.transposed) {
+            p->k->gemm_pack_f32(n, depth, p->b.data + j * p->b.ld + p0, p->b.ld, panel);
+            continue;
         }
-        for (size_t j = j0; j < j1; j += b.nr) {
-            const float *panel = w->panels + j * w->k + p0 * b.nr;
-            /* After the last panel comes the first one of the next slice. */
-            const float *next = j + b.nr < j1 ? panel + b.nr * w->k : w->panels + j0 * w->k + (p0 + depth) * b.nr;
-            size_t n = min_size(b.nr, j1 - j);
-            for (size_t i = 0; i < rows; i += b.mr) {
-                size_t m = min_size(b.mr, rows - i);
-                float *tile = c + i * ldc + j;
-                kern_ahead ahead = next_panel(next, depth, i / b.mr, ceil_div(rows, b.mr), b.nr * sizeof *next);
-                k->gemm_f32(m, n, depth, block + i * ldb, ldb, panel, b.nr, tile, ldc, p0 > 0, &ahead);
-                if (last && (e->bias || e->act != KERN_ACT_NONE || e->residual))
-                    k->epilogue_f32(m, n, tile, ldc, e->bias ? e->bias + j : NULL, e->act,
-                                    e->residual ? e->residual + i * e->ldr + j : NULL, e->ldr);
-            }
+        for (size_t i = 0; i < depth; i++) {
+            memcpy(panel + i * nr, p->b.data + (p0 + i) * p->b.ld + j, n * sizeof *panel);
+            memset(panel + i * nr + n, 0, (nr - n) * sizeof *panel);
         }
     }
 }
 
-/* How many rows a block has: m split evenly in blocks of at most mc, each a multiple of mr; more blocks when more tasks
- * are wanted, as long as a block has some tiles to spread the fetching of W over. */
+/* Rows i0.. of the slice of A, compact. */
+static void lay_out_left(const product *p, float *out, size_t i0, size_t rows, size_t p0, size_t depth)
+{
+    size_t ld = p->k->gemm_blocks_f32.kc + ROW_PAD;
+    if (p->a.transposed) {
+        p->k->transpose_f32(depth, rows, p->a.data + p0 * p->a.ld + i0, p->a.ld, out, ld);
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) memcpy(out + i * ld, p->a.data + (i0 + i) * p->a.ld + p0, depth * sizeof *out);
+}
+
+/* Rows i0..i0+rows of the block, one slice. */
+static void product_rows(const product *p, const product_block *t, size_t i0, size_t rows, size_t p0, size_t depth)
+{
+    const kern_gemm_blocks b = p->k->gemm_blocks_f32;
+    const eng_epilogue *e = &p->e;
+    bool last = p0 + depth == p->b.k, finish = last && (e->bias || e->act != KERN_ACT_NONE || e->residual);
+    const float *a = t->a ? t->a : p->a.data + i0 * p->a.ld + p0;
+    size_t lda = t->a ? b.kc + ROW_PAD : p->a.ld, tiles = ceil_div(rows, b.mr);
+    for (size_t j = t->j0; j < t->j1; j += b.nr) {
+        const float *panel = t->b ? t->b + (j - t->j0) * depth : p->b.packed->panels + j * p->b.k + p0 * b.nr;
+        /* After the last panel comes the first one of the next slice. */
+        const float *next = t->b            ? panel + b.nr * depth
+                            : j + b.nr < t->j1 ? panel + b.nr * p->b.k
+                                            : p->b.packed->panels + t->j0 * p->b.k + (p0 + depth) * b.nr;
+        size_t n = min_size(b.nr, t->j1 - j);
+        for (size_t i = 0; i < rows; i += b.mr) {
+            size_t m = min_size(b.mr, rows - i);
+            float *tile = p->c + (i0 + i) * p->ldc + j;
+            kern_ahead ahead = next_panel(next, depth, i / b.mr, tiles, b.nr * sizeof *next);
+            p->k->gemm_f32(m, n, depth, a + i * lda, lda, panel, b.nr, tile, p->ldc, p->accumulate || p0 > 0, &ahead);
+            if (finish)
+                p->k->epilogue_f32(m, n, tile, p->ldc, e->bias ? e->bias + j : NULL, e->act,
+                                   e->residual ? e->residual + (i0 + i) * e->ldr + j : NULL, e->ldr);
+        }
+    }
+}
+
+/* One task. Returns false when out of memory. */
+static bool run_block(const product *p, eng_arena *scratch, product_block t)
+{
+    const kern_gemm_blocks b = p->k->gemm_blocks_f32;
+    eng_arena_mark mark = eng_arena_save(scratch);
+    bool copy = p->a.transposed || p->a.ld >= p->b.k, loose = !p->b.packed;
+    t.rows = min_size(t.rows, t.i1 - t.i0);
+    if (copy) t.a = eng_arena_alloc(scratch, t.rows * (b.kc + ROW_PAD), sizeof *t.a);
+    if (loose) t.b = eng_arena_alloc(scratch, ceil_div(t.j1 - t.j0, b.nr) * b.nr * min_size(b.kc, p->b.k), sizeof *t.b);
+    if ((copy && !t.a) || (loose && !t.b)) return false;
+    for (size_t p0 = 0; p0 == 0 || p0 < p->b.k; p0 += b.kc) {
+        size_t depth = min_size(b.kc, p->b.k - p0);
+        if (loose) lay_out_right(p, &t, p0, depth);
+        for (size_t i = t.i0; i < t.i1; i += t.rows) {
+            size_t rows = min_size(t.rows, t.i1 - i);
+            if (copy) lay_out_left(p, t.a, i, rows, p0, depth);
+            product_rows(p, &t, i, rows, p0, depth);
+        }
+    }
+    eng_arena_rewind(scratch, mark);
+    return true;
+}
+
+/* How many rows are laid out at a time: m split evenly in blocks of at most mc, each a multiple of mr; more blocks when
+ * more tasks are wanted, as long as a block has some tiles to spread the fetching of W over. */
 static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks)
 {
     enum { LEAST_TILES = 5 };
@@ -101,84 +139,71 @@ static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks)
     return ceil_div(ceil_div(m, blocks), b.mr) * b.mr;
 }
 
-static bool needs_pack(const eng_packed *w, size_t lda)
+bool eng_product_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_left a, eng_right b, float *c, size_t ldc,
+                        bool accumulate, const eng_epilogue *e)
 {
-    return lda >= w->k;
-}
-
-static bool block_on_scratch(const kern_table *k, eng_arena *scratch, size_t rows, size_t j0, size_t j1, const float *a,
-                             size_t lda, const eng_packed *w, float *c, size_t ldc, const eng_epilogue *e)
-{
-    eng_arena_mark mark = eng_arena_save(scratch);
-    float *pack = NULL;
-    if (needs_pack(w, lda)) {
-        pack = eng_arena_alloc(scratch, rows * (k->gemm_blocks_f32.kc + ROW_PAD), sizeof *pack);
-        if (!pack) return false;
+    if (m == 0 || b.n == 0) return true;
+    product p = {k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
+    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks_f32, m, 1)};
+    for (size_t i = 0; b.packed && i < m; i += t.rows) {
+        t.i0 = i;
+        t.i1 = min_size(i + t.rows, m);
+        if (!run_block(&p, scratch, t)) return false;
     }
-    gemm_block(k, pack, rows, j0, j1, a, lda, w, c, ldc, e);
-    eng_arena_rewind(scratch, mark);
-    return true;
-}
-
-static eng_epilogue epilogue_rows(const eng_epilogue *e, size_t first)
-{
-    eng_epilogue moved = *e;
-    if (moved.residual) moved.residual += first * moved.ldr;
-    return moved;
-}
-
-bool eng_gemm_serial(const kern_table *k, eng_arena *scratch, size_t m, const float *a, size_t lda,
-                     const eng_packed *w, float *c, size_t ldc, const eng_epilogue *e)
-{
-    if (m == 0 || w->n == 0) return true;
-    size_t rows = block_rows(k->gemm_blocks_f32, m, 1);
-    for (size_t i = 0; i < m; i += rows) {
-        eng_epilogue moved = epilogue_rows(e, i);
-        if (!block_on_scratch(k, scratch, min_size(rows, m - i), 0, w->n, a + i * lda, lda, w, c + i * ldc, ldc, &moved))
-            return false;
+    if (b.packed) return true;
+    size_t strip = LOOSE_PANELS * k->gemm_blocks_f32.nr;
+    for (size_t j = 0; j < b.n; j += strip) {
+        t.j0 = j;
+        t.j1 = min_size(j + strip, b.n);
+        if (!run_block(&p, scratch, t)) return false;
     }
     return true;
 }
 
-typedef struct gemm_run {
-    eng_context *ctx;
-    size_t m, rows, columns, column_blocks;
-    const float *a;
-    size_t lda;
-    const eng_packed *w;
-    float *c;
-    size_t ldc;
-    const eng_epilogue *e;
+typedef struct product_run {
+    const product *p;
+    eng_pool *pool;
+    size_t rows, task_rows, columns, column_blocks;
     bool *failed; /* [threads] */
-} gemm_run;
+} product_run;
 
-static void gemm_task(void *arg, size_t task, size_t worker)
+static void product_task(void *arg, size_t task, size_t worker)
 {
-    gemm_run *r = arg;
-    size_t i = task / r->column_blocks * r->rows, j = task % r->column_blocks * r->columns;
-    eng_epilogue moved = epilogue_rows(r->e, i);
-    if (!block_on_scratch(&r->ctx->k, eng_pool_scratch(r->ctx->pool, worker), min_size(r->rows, r->m - i), j,
-                          min_size(j + r->columns, r->w->n), r->a + i * r->lda, r->lda, r->w, r->c + i * r->ldc, r->ldc,
-                          &moved))
-        r->failed[worker] = true;
+    product_run *r = arg;
+    size_t i = task / r->column_blocks * r->task_rows, j = task % r->column_blocks * r->columns;
+    product_block t = {.i0 = i,
+                       .i1 = min_size(i + r->task_rows, r->p->m),
+                       .j0 = j,
+                       .j1 = min_size(j + r->columns, r->p->b.n),
+                       .rows = r->rows};
+    if (!run_block(r->p, eng_pool_scratch(r->pool, worker), t)) r->failed[worker] = true;
 }
 
-void eng_gemm(eng_context *ctx, size_t m, const float *a, size_t lda, const eng_packed *w, float *c, size_t ldc,
-              const eng_epilogue *e)
+/* Enough tasks to balance the threads; the split does not change any bit of the result. Packed: rows are split first,
+ * because every block of columns copies its rows of A again. */
+static void split(product_run *r, kern_gemm_blocks b, size_t threads)
 {
-    if (!eng_good(ctx) || m == 0 || w->n == 0) return;
-    kern_gemm_blocks b = ctx->k.gemm_blocks_f32;
-    size_t threads = eng_pool_threads(ctx->pool);
-    size_t rows = block_rows(b, m, threads > 1 ? 4 * threads : 1);
-    size_t panels = ceil_div(w->n, b.nr);
-    size_t column_blocks = ceil_div(w->n, b.nc);
-    /* Enough tasks to balance the threads; the split does not change any bit of the result. Rows are split first, because
-     * every block of columns copies its rows of A again. */
-    while (threads > 1 && column_blocks * ceil_div(m, rows) < 2 * threads && column_blocks * 4 <= panels)
-        column_blocks *= 2;
-    size_t columns = ceil_div(panels, column_blocks) * b.nr;
-    column_blocks = ceil_div(w->n, columns);
+    size_t m = r->p->m, n = r->p->b.n, panels = ceil_div(n, b.nr);
+    if (r->p->b.packed) {
+        r->task_rows = r->rows = block_rows(b, m, threads > 1 ? 4 * threads : 1);
+        r->column_blocks = ceil_div(n, b.nc);
+    } else {
+        r->rows = block_rows(b, m, 1);
+        r->column_blocks = ceil_div(panels, LOOSE_PANELS);
+        bool few = threads > 1 && r->column_blocks < 2 * threads;
+        r->task_rows = few ? r->rows : m;
+    }
+    while (threads > 1 && r->column_blocks * ceil_div(m, r->task_rows) < 2 * threads && r->column_blocks * 4 <= panels)
+        r->column_blocks *= 2;
+    r->columns = ceil_div(panels, r->column_blocks) * b.nr;
+    r->column_blocks = ceil_div(n, r->columns);
+}
 
+void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, size_t ldc, bool accumulate,
+                 const eng_epilogue *e)
+{
+    if (!eng_good(ctx) || m == 0 || b.n == 0) return;
+    size_t threads = eng_pool_threads(ctx->pool);
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     bool *failed = eng_arena_alloc(ctx->arena, threads, sizeof *failed);
     if (!failed) {
@@ -186,9 +211,30 @@ void eng_gemm(eng_context *ctx, size_t m, const float *a, size_t lda, const eng_
         return;
     }
     memset(failed, 0, threads * sizeof *failed);
-    gemm_run run = {ctx, m, rows, columns, column_blocks, a, lda, w, c, ldc, e, failed};
-    eng_pool_run(ctx->pool, ceil_div(m, rows) * column_blocks, gemm_task, &run);
+    product p = {&ctx->k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
+    product_run run = {.p = &p, .pool = ctx->pool, .failed = failed};
+    split(&run, ctx->k.gemm_blocks_f32, threads);
+    eng_pool_run(ctx->pool, ceil_div(m, run.task_rows) * run.column_blocks, product_task, &run);
     for (size_t i = 0; i < threads; i++)
-        if (failed[i]) eng_out_of_memory(ctx, "a matrix product", rows * (b.kc + ROW_PAD) * sizeof(float));
+        if (failed[i])
+            eng_out_of_memory(ctx, "a matrix product",
+                              (run.rows + run.columns) * (ctx->k.gemm_blocks_f32.kc + ROW_PAD) * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);
+}
+
+static eng_right packed_right(const eng_packed *w)
+{
+    return (eng_right){.n = w->n, .k = w->k, .packed = w};
+}
+
+void eng_gemm(eng_context *ctx, size_t m, const float *a, size_t lda, const eng_packed *w, float *c, size_t ldc,
+              const eng_epilogue *e)
+{
+    eng_product(ctx, m, (eng_left){a, lda, false}, packed_right(w), c, ldc, false, e);
+}
+
+bool eng_gemm_serial(const kern_table *k, eng_arena *scratch, size_t m, const float *a, size_t lda,
+                     const eng_packed *w, float *c, size_t ldc, const eng_epilogue *e)
+{
+    return eng_product_serial(k, scratch, m, (eng_left){a, lda, false}, packed_right(w), c, ldc, false, e);
 }

@@ -42,8 +42,8 @@ static void conv_task(void *arg, size_t task, size_t worker)
             memcpy(in + i * width, eng_row(r->x, shifted - kernel / 2) + group * width, width * sizeof *in);
     }
     size_t column = group * width;
-    eng_epilogue e = {r->w.bias + column, r->act, eng_row(r->x, s.first) + column, r->x.stride};
-    if (!eng_gemm_serial(&r->ctx->k, scratch, s.frames, in, width, &r->w.weights[group],
+    eng_epilogue e = {r->w.bias.data + column, r->act, eng_row(r->x, s.first) + column, r->x.stride};
+    if (!eng_gemm_serial(&r->ctx->k, scratch, s.frames, in, width, &r->w.weights[group].packed,
                          eng_row(r->y, s.first) + column, r->y.stride, &e))
         r->failed[worker] = true;
     eng_arena_rewind(scratch, mark);

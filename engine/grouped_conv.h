@@ -4,13 +4,13 @@
 #define ENGINE_GROUPED_CONV_H
 
 #include "engine/context.h"
-#include "engine/gemm.h"
+#include "engine/param.h"
 
 /* weights[g], g < groups: W [out/groups, kernel * in/groups], the input's index as [tap][channel]. */
 typedef struct eng_grouped_conv_weights {
     size_t groups, kernel;
-    const eng_packed *weights;
-    const float *bias; /* [out] */
+    const eng_weight *weights;
+    eng_vector bias; /* [out] */
 } eng_grouped_conv_weights;
 
 /* y = x + act(conv(x) + bias), utterance by utterance: x [frames, channels], in = out = channels. Frame t reads frames

@@ -23,7 +23,7 @@ static void self_attention(const mdl_model *m, eng_context *ctx, eng_batch batch
                            eng_relative_bias bias, eng_tensor in, eng_tensor x, eng_tensor a)
 {
     size_t heads = m->config.heads;
-    eng_tensor gate = eng_relative_gate(ctx, in, heads, layer->gate_w, layer->gate_b, layer->gate_constant);
+    eng_tensor gate = eng_relative_gate(ctx, in, heads, layer->gate);
     eng_tensor qkv = eng_linear(ctx, in, &layer->qkv.w, layer->qkv.bias, KERN_ACT_NONE, NO_TENSOR);
     eng_tensor mixed = eng_attention(ctx, batch, qkv, heads, gate, bias);
     eng_linear_into(ctx, mixed, &layer->out.w, layer->out.bias, KERN_ACT_NONE, x, a);

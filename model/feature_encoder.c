@@ -46,15 +46,15 @@ static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, si
     const mdl_conv *conv = &r->m->conv[layer];
     const kern_table *k = &r->ctx->k;
     size_t channels = layer ? c->conv_dim[layer - 1] : 1, dim = c->conv_dim[layer];
-    bool norm = conv->norm.gamma != NULL;
-    eng_epilogue e = {conv->linear.bias, norm ? KERN_ACT_NONE : c->conv_act, NULL, 0};
+    bool norm = conv->norm.gamma.data != NULL;
+    eng_epilogue e = {conv->linear.bias.data, norm ? KERN_ACT_NONE : c->conv_act, NULL, 0};
     const float *centre = c->group_norm && norm ? r->group + utterance * 2 * dim : NULL;
     if (centre) e.bias = centre;
-    if (!eng_gemm_serial(k, scratch, rows, in, c->conv_stride[layer] * channels, &conv->linear.w, out, ldo, &e))
+    if (!eng_gemm_serial(k, scratch, rows, in, c->conv_stride[layer] * channels, &conv->linear.w.packed, out, ldo, &e))
         return false;
     if (!norm) return true;
-    if (centre) k->channel_affine_f32(rows, dim, out, ldo, centre + dim, conv->norm.beta, out, ldo);
-    else k->layer_norm_f32(rows, dim, out, ldo, conv->norm.gamma, conv->norm.beta, 1e-5f, out, ldo, NULL, NULL);
+    if (centre) k->channel_affine_f32(rows, dim, out, ldo, centre + dim, conv->norm.beta.data, out, ldo);
+    else k->layer_norm_f32(rows, dim, out, ldo, conv->norm.gamma.data, conv->norm.beta.data, 1e-5f, out, ldo, NULL, NULL);
     for (size_t i = 0; i < rows; i++) {
         if (c->conv_act == KERN_ACT_GELU) k->gelu_f32(dim, out + i * ldo, out + i * ldo);
         else if (c->conv_act == KERN_ACT_RELU) k->relu_f32(dim, out + i * ldo, out + i * ldo);
@@ -106,7 +106,7 @@ static void stats_task(void *arg, size_t task, size_t worker)
     eng_epilogue e = {NULL, KERN_ACT_NONE, NULL, 0};
     memset(sum, 0, 2 * dim * sizeof *sum);
     if (!rows || !eng_gemm_serial(&r->ctx->k, scratch, s.frames, r->waves[s.utterance] + s.first * c->conv_stride[0],
-                                  c->conv_stride[0], &r->m->conv[0].linear.w, rows, dim, &e))
+                                  c->conv_stride[0], &r->m->conv[0].linear.w.packed, rows, dim, &e))
         r->failed[worker] = true;
     else
         r->ctx->k.channel_moments_f32(s.frames, dim, rows, dim, NULL, sum, sum + dim);
@@ -176,7 +176,7 @@ static void group_norm_statistics(encoder_run *r)
             }
             double mean = sum / (double)frames, var = squares / (double)frames - mean * mean;
             centre[j] = (float)-mean;
-            scale[j] = (float)(norm->gamma[j] / sqrt((var > 0 ? var : 0) + 1e-5));
+            scale[j] = (float)(norm->gamma.data[j] / sqrt((var > 0 ? var : 0) + 1e-5));
         }
         task += parts;
     }

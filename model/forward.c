@@ -111,7 +111,7 @@ static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch 
         float *weight = eng_tensor_new(ctx, 1, c->layers + 1).data;
         sink.sum = eng_tensor_new(ctx, features.rows, c->hidden);
         if (!eng_good(ctx)) return features;
-        ctx->k.softmax_f32(c->layers + 1, m->head.mix, weight);
+        ctx->k.softmax_f32(c->layers + 1, m->head.mix.data, weight);
         memset(sink.sum.data, 0, sink.sum.rows * sink.sum.cols * sizeof(float));
         sink.weight = weight;
     }

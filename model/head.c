@@ -15,7 +15,7 @@ void mdl_condition(const mdl_model *m, eng_context *ctx, const mdl_input *inputs
     if (!eng_good(ctx)) return;
     if (c->gender != MDL_COND_NONE)
         for (size_t u = 0; u < pooled.rows; u++)
-            condition_row(c->gender, pooled.cols, m->head.gender + (size_t)inputs[u].gender * pooled.cols,
+            condition_row(c->gender, pooled.cols, m->head.gender.data + (size_t)inputs[u].gender * pooled.cols,
                           eng_row(pooled, u));
     if (c->text == MDL_COND_NONE) return;
     for (size_t u = 0; u < pooled.rows; u++) {

@@ -86,8 +86,8 @@ static void load_gate(mdl_loader *l, mdl_model *m, const char *base, mdl_layer *
 {
     size_t heads = m->config.heads, dim = m->config.hidden / heads;
     const float *w = mdl_loader_read(l, name_of("%s.gru_rel_pos_linear.weight", base).text, 2, (size_t[]){8, dim});
-    const float *b = mdl_loader_vector(l, name_of("%s.gru_rel_pos_linear.bias", base).text, 8);
-    layer->gate_constant =
+    const float *b = mdl_loader_vector(l, name_of("%s.gru_rel_pos_linear.bias", base).text, 8).data;
+    const float *constant =
         mdl_loader_read(l, name_of("%s.gru_rel_pos_const", base).text, 4, (size_t[]){1, heads, 1, 1});
     float *sums = eng_arena_alloc(l->memory, 2 * dim + 2, sizeof *sums);
     if (!sums) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %s", base);
@@ -100,8 +100,7 @@ static void load_gate(mdl_loader *l, mdl_model *m, const char *base, mdl_layer *
         const float *four = b + 4 * g;
         sums[2 * dim + g] = (float)((double)four[0] + four[1] + four[2] + four[3]);
     }
-    layer->gate_w = sums;
-    layer->gate_b = sums + 2 * dim;
+    layer->gate = (eng_gate_weights){{sums, NULL}, {sums + 2 * dim, NULL}, {constant, NULL}};
 }
 
 static void load_layer(mdl_loader *l, mdl_model *m, size_t index)
@@ -182,7 +181,7 @@ static void load_odyssey_head(mdl_loader *l, mdl_model *m)
     mdl_head_weights *h = &m->head;
     size_t in = mdl_config_pooled(c), ignored;
     h->pool = load_linear(l, "pool_model.sap_linear", c->hidden, c->hidden);
-    h->pool_vector = mdl_loader_read(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
+    h->pool_vector.data = mdl_loader_read(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
     settle_labels(l, m, "ser_model.out.0.weight", &ignored);
     /* the baseline's class builds its first layer whatever classifier_hidden_layers says (net/ser.py) */
     if (c->head_layers == 0 && mdl_loader_has(l, "ser_model.fc.0.0.weight")) c->head_layers = 1;
@@ -209,10 +208,10 @@ static void load_emotion_head(mdl_loader *l, mdl_model *m)
         h->pool_vector = mdl_loader_vector(l, "pool.v", c->hidden);
     } else if (c->pooling == MDL_POOL_ATTENTIVE_STD) {
         h->pool = load_linear(l, "pool.sap_linear", c->hidden, c->hidden);
-        h->pool_vector = mdl_loader_read(l, "pool.attention", 2, (size_t[]){c->hidden, 1});
+        h->pool_vector.data = mdl_loader_read(l, "pool.attention", 2, (size_t[]){c->hidden, 1});
     }
     if (c->gender != MDL_COND_NONE)
-        h->gender = mdl_loader_read(l, "gender.weight", 2, (size_t[]){c->genders, pooled});
+        h->gender.data = mdl_loader_read(l, "gender.weight", 2, (size_t[]){c->genders, pooled});
     if (c->text != MDL_COND_NONE) h->text = load_linear(l, "text", pooled, c->text_size);
     settle_labels(l, m, "classifier.weight", &ignored);
     if (!new_hidden(l, h, 1)) return;
@@ -318,22 +317,22 @@ eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool,
 void mdl_model_free(mdl_model *m)
 {
     if (!m) return;
-    for (size_t i = 0; i < MDL_MAX_CONVS; i++) eng_packed_free(&m->conv[i].linear.w);
-    eng_packed_free(&m->feature_projection.w);
-    for (size_t g = 0; m->pos_conv && g < m->config.pos_groups; g++) eng_packed_free(&m->pos_conv[g]);
+    for (size_t i = 0; i < MDL_MAX_CONVS; i++) eng_packed_free(&m->conv[i].linear.w.packed);
+    eng_packed_free(&m->feature_projection.w.packed);
+    for (size_t g = 0; m->pos_conv && g < m->config.pos_groups; g++) eng_packed_free(&m->pos_conv[g].packed);
     for (size_t i = 0; m->layer && i < m->config.layers; i++) {
         mdl_layer *layer = &m->layer[i];
-        eng_packed_free(&layer->qkv.w);
-        eng_packed_free(&layer->out.w);
-        eng_packed_free(&layer->up.w);
-        eng_packed_free(&layer->down.w);
+        eng_packed_free(&layer->qkv.w.packed);
+        eng_packed_free(&layer->out.w.packed);
+        eng_packed_free(&layer->up.w.packed);
+        eng_packed_free(&layer->down.w.packed);
     }
     mdl_head_weights *h = &m->head;
     size_t hidden = m->config.head == MDL_HEAD_ODYSSEY ? m->config.head_layers : 1;
-    for (size_t i = 0; h->hidden && i < hidden; i++) eng_packed_free(&h->hidden[i].w);
-    eng_packed_free(&h->pool.w);
-    eng_packed_free(&h->text.w);
-    eng_packed_free(&h->classifier.w);
+    for (size_t i = 0; h->hidden && i < hidden; i++) eng_packed_free(&h->hidden[i].w.packed);
+    eng_packed_free(&h->pool.w.packed);
+    eng_packed_free(&h->text.w.packed);
+    eng_packed_free(&h->classifier.w.packed);
     eng_arena_fini(&m->memory);
     mdl_config_fini(&m->config);
     eng_free(m->path);

@@ -117,9 +117,9 @@ float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_
     return l->status ? NULL : out;
 }
 
-float *mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
+eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
 {
-    return mdl_loader_read(l, name, 1, &n);
+    return (eng_vector){mdl_loader_read(l, name, 1, &n), NULL};
 }
 
 typedef struct pack_run {
@@ -148,20 +148,21 @@ static void pack_task(void *arg, size_t task, size_t worker)
     eng_arena_rewind(scratch, mark);
 }
 
-void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_packed *out)
+void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_weight *out)
 {
     if (l->status) return;
-    if (eng_packed_new(l->k, n, k, out, l->err)) {
+    *out = (eng_weight){.n = n, .k = k};
+    if (eng_packed_new(l->k, n, k, &out->packed, l->err)) {
         l->status = l->err->status;
         return;
     }
-    size_t threads = eng_pool_threads(l->pool), rows = out->nr;
+    size_t threads = eng_pool_threads(l->pool), rows = out->packed.nr;
     bool *failed = eng_alloc_zero(threads, sizeof *failed);
     if (!failed) {
         mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
         return;
     }
-    pack_run run = {l, n, k, rows, source, arg, out, failed};
+    pack_run run = {l, n, k, rows, source, arg, &out->packed, failed};
     eng_pool_run(l->pool, (n + rows - 1) / rows, pack_task, &run);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
@@ -183,8 +184,8 @@ static bool stacked_row(void *arg, size_t row, float *out, eng_arena *scratch)
     return true;
 }
 
-void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_packed *out,
-                       const float **biases)
+void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_weight *out,
+                       eng_vector *biases)
 {
     stacked_source s = {.l = l, .rows = rows, .k = k};
     ENG_CHECK(parts >= 1 && parts <= 3, "%zu stacked parts", parts);
@@ -201,7 +202,7 @@ void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, si
     }
     mdl_loader_pack(l, parts * rows, k, stacked_row, &s, out);
     for (size_t i = 0; i < parts && !l->status; i++) wts_tensor_drop_pages(s.parts[i]);
-    if (biases) *biases = bias;
+    if (biases) *biases = (eng_vector){bias, NULL};
 }
 
 typedef struct conv_source {
@@ -225,7 +226,7 @@ static bool conv_row(void *arg, size_t row, float *out, eng_arena *scratch)
 }
 
 void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_t in_channels, size_t kernel,
-                     eng_packed *out)
+                     eng_weight *out)
 {
     const wts_tensor *t = mdl_loader_take(l, name, 3, (size_t[]){out_channels, in_channels, kernel});
     conv_source s = {l, t, in_channels, kernel};

@@ -4,7 +4,7 @@
 #define MODEL_LOADER_H
 
 #include "engine/context.h"
-#include "engine/gemm.h"
+#include "engine/param.h"
 #include "weights/checkpoint.h"
 #include "weights/names.h"
 
@@ -37,23 +37,23 @@ bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shap
 
 /* Reads the whole tensor as f32 into l->memory. NULL on failure. */
 float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
-float *mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
+eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
 
 /* Produces row `row` of a matrix as k floats; false when out of memory. Called from several threads at once, for
  * different rows. */
 typedef bool (*mdl_row_source)(void *arg, size_t row, float *out, eng_arena *scratch);
 
 /* Packs a matrix [n, k] whose rows come from source. */
-void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_packed *out);
+void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_weight *out);
 
 /* Packs a stack of `parts` matrices [rows, k] one below the other; names[i] + ".weight". If biases is not NULL, it gets
  * the stacked names[i] + ".bias" [parts * rows]. */
-void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_packed *out,
-                       const float **biases);
+void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_weight *out,
+                       eng_vector *biases);
 
 /* Packs a convolution's weight [out, in, kernel] as [out, kernel * in] with index [tap][channel]. */
 void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_t in_channels, size_t kernel,
-                     eng_packed *out);
+                     eng_weight *out);
 
 /* Marks a tensor that may be there but is not needed. */
 void mdl_loader_ignore(mdl_loader *l, const char *name);

@@ -4,18 +4,18 @@
 
 #include "engine/attention.h"
 #include "engine/context.h"
-#include "engine/gemm.h"
+#include "engine/param.h"
 #include "model/config.h"
 
-/* Linear layer; bias is NULL where the checkpoint has none. */
+/* Linear layer; bias.data is NULL where the checkpoint has none. */
 typedef struct mdl_linear {
-    eng_packed w;
-    const float *bias;
+    eng_weight w;
+    eng_vector bias;
 } mdl_linear;
 
-/* Affine part of a norm; gamma NULL: no norm here. */
+/* Affine part of a norm; gamma.data NULL: no norm here. */
 typedef struct mdl_norm {
-    const float *gamma, *beta;
+    eng_vector gamma, beta;
 } mdl_norm;
 
 /* One layer of the feature encoder: W [dim, kernel * channels], the input's index as [tap][channel]. */
@@ -28,17 +28,15 @@ typedef struct mdl_layer {
     mdl_linear qkv; /* [3 * hidden, hidden]: queries, keys, values */
     mdl_linear out, up, down;
     mdl_norm attention_norm, final_norm;
-    const float *gate_w;        /* [2, hidden / heads] */
-    const float *gate_b;        /* [2] */
-    const float *gate_constant; /* [heads] */
+    eng_gate_weights gate; /* [2, hidden / heads], [2], [heads] */
 } mdl_layer;
 
 /* Head parts that the configuration does not ask for are empty. */
 typedef struct mdl_head_weights {
-    const float *mix;         /* [layers + 1], before softmax */
+    eng_vector mix;           /* [layers + 1], before softmax */
     mdl_linear pool;          /* [hidden, hidden] */
-    const float *pool_vector; /* [hidden] */
-    const float *gender;      /* [genders, pooled] */
+    eng_vector pool_vector;   /* [hidden] */
+    eng_vector gender;        /* [genders, pooled] */
     mdl_linear text;          /* [pooled, text_size] */
     mdl_linear *hidden;       /* projection; Odyssey: head_layers of them */
     mdl_norm *hidden_norm;    /* Odyssey */
@@ -53,8 +51,8 @@ typedef struct mdl_model {
     mdl_conv conv[MDL_MAX_CONVS];
     mdl_norm feature_norm;
     mdl_linear feature_projection;
-    eng_packed *pos_conv; /* [pos_groups] of [hidden / groups, kernel * hidden / groups] */
-    const float *pos_bias;
+    eng_weight *pos_conv; /* [pos_groups] of [hidden / groups, kernel * hidden / groups] */
+    eng_vector pos_bias;
     mdl_norm encoder_norm;
     const float *bias_embedding; /* [buckets, heads] */
     mdl_layer *layer;            /* [layers] */

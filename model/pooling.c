@@ -30,7 +30,7 @@ static void pool_task(void *arg, size_t u, size_t worker)
     float *weight = r->weight ? r->weight + first : NULL;
     if (weight) {
         for (size_t t = 0; t < frames; t++)
-            weight[t] = k->dot_f32(cols, eng_row(r->hidden, first + t), r->m->head.pool_vector);
+            weight[t] = k->dot_f32(cols, eng_row(r->hidden, first + t), r->m->head.pool_vector.data);
         k->softmax_f32(frames, weight, weight);
     }
     double *sum = r->sums + u * 2 * cols, *squares = sum + cols;

@@ -205,8 +205,8 @@ Test(ops, attention_matches_definition_in_any_batch)
     size_t offset[N + 1] = {0};
     for (size_t i = 0; i < N; i++) offset[i + 1] = offset[i] + lengths[i];
     size_t frames = offset[N];
-    eng_tensor qkv = {support_normal(11, frames * 3 * WIDTH, 1), frames, 3 * WIDTH, 3 * WIDTH};
-    eng_tensor gate = {support_normal(12, HEADS * frames, 1), HEADS, frames, frames};
+    eng_tensor qkv = {support_normal(11, frames * 3 * WIDTH, 1), frames, 3 * WIDTH, 3 * WIDTH, NULL};
+    eng_tensor gate = {support_normal(12, HEADS * frames, 1), HEADS, frames, frames, NULL};
     float *table = support_normal(13, HEADS * (2 * REACH - 1), 1);
     float *want = eng_alloc(frames * WIDTH, sizeof *want);
     for (size_t u = 0; u < N; u++)
@@ -214,7 +214,7 @@ Test(ops, attention_matches_definition_in_any_batch)
             attend(lengths[u], DIM, qkv.data + offset[u] * qkv.stride + h * DIM, qkv.stride, WIDTH,
                    gate.data + h * frames + offset[u], table + h * (2 * REACH - 1) + REACH - 1,
                    want + offset[u] * WIDTH + h * DIM, WIDTH);
-    eng_relative_bias bias = {table, REACH};
+    eng_relative_bias bias = {table, REACH, NULL};
     eng_tensor got = eng_attention(&one->ctx, (eng_batch){N, offset}, qkv, HEADS, gate, bias);
     cr_assert(cmp_abs(got.data, want, frames * WIDTH, 5e-6, report, sizeof report), "%s", report);
     eng_tensor again = eng_attention(&two->ctx, (eng_batch){N, offset}, qkv, HEADS, gate, bias);
@@ -222,7 +222,7 @@ Test(ops, attention_matches_definition_in_any_batch)
     for (size_t u = 0; u < N; u++) {
         size_t alone[2] = {0, lengths[u]};
         eng_tensor part = eng_rows(qkv, offset[u], lengths[u]);
-        eng_tensor g = {gate.data + offset[u], HEADS, lengths[u], gate.stride};
+        eng_tensor g = {gate.data + offset[u], HEADS, lengths[u], gate.stride, NULL};
         eng_tensor single = eng_attention(&one->ctx, (eng_batch){1, alone}, part, HEADS, g, bias);
         cr_assert(cmp_bits(single.data, got.data + offset[u] * WIDTH, lengths[u] * WIDTH, report, sizeof report),
                   "utterance %zu alone: %s", u, report);
@@ -239,13 +239,13 @@ static void grouped_conv_case(support_engine *e, size_t kernel, size_t groups, s
     static const size_t offset[] = {0, 1, 400, 407};
     enum { N = 3, FRAMES = 407 };
     size_t channels = groups * width;
-    eng_tensor x = {support_normal(21, FRAMES * channels, 1), FRAMES, channels, channels};
+    eng_tensor x = {support_normal(21, FRAMES * channels, 1), FRAMES, channels, channels, NULL};
     float *w = support_normal(22, channels * kernel * width, 0.1f), *bias = support_normal(23, channels, 1);
     float *want = eng_alloc(FRAMES * channels, sizeof *want);
-    eng_packed *packed = eng_alloc(groups, sizeof *packed);
+    eng_weight *packed = eng_alloc_zero(groups, sizeof *packed);
     for (size_t g = 0; g < groups; g++) {
-        cr_assert_eq(eng_packed_new(&e->ctx.k, width, kernel * width, &packed[g], NULL), ENG_OK);
-        eng_packed_fill(&e->ctx.k, &packed[g], 0, width, w + g * width * kernel * width, kernel * width);
+        cr_assert_eq(eng_packed_new(&e->ctx.k, width, kernel * width, &packed[g].packed, NULL), ENG_OK);
+        eng_packed_fill(&e->ctx.k, &packed[g].packed, 0, width, w + g * width * kernel * width, kernel * width);
     }
     for (size_t u = 0; u < N; u++)
         for (size_t t = offset[u]; t < offset[u + 1]; t++)
@@ -260,10 +260,10 @@ static void grouped_conv_case(support_engine *e, size_t kernel, size_t groups, s
                 }
                 want[t * channels + o] = (float)((sum > 0 ? sum : 0) + x.data[t * channels + o]);
             }
-    eng_grouped_conv_weights weights = {groups, kernel, packed, bias};
+    eng_grouped_conv_weights weights = {groups, kernel, packed, {bias, NULL}};
     eng_tensor got = eng_grouped_conv_residual(&e->ctx, (eng_batch){N, offset}, x, weights, KERN_ACT_RELU);
     cr_assert(cmp_abs(got.data, want, FRAMES * channels, 2e-5, report, sizeof report), "kernel %zu: %s", kernel, report);
-    for (size_t g = 0; g < groups; g++) eng_packed_free(&packed[g]);
+    for (size_t g = 0; g < groups; g++) eng_packed_free(&packed[g].packed);
     eng_free(x.data), eng_free(w), eng_free(bias), eng_free(want), eng_free(packed);
 }
 
@@ -282,19 +282,21 @@ Test(ops, linear_and_layer_norm)
 {
     enum { ROWS = 70, IN = 33, OUT = 41 };
     support_engine *e = support_engine_new(2);
-    eng_tensor x = {support_normal(31, ROWS * IN, 2), ROWS, IN, IN};
+    eng_tensor x = {support_normal(31, ROWS * IN, 2), ROWS, IN, IN, NULL};
     float *w = support_normal(32, OUT * IN, 1), *bias = support_normal(33, OUT, 1), *want = eng_alloc(ROWS * OUT, 4);
-    eng_packed packed;
-    cr_assert_eq(eng_packed_new(&e->ctx.k, OUT, IN, &packed, NULL), ENG_OK);
-    eng_packed_fill(&e->ctx.k, &packed, 0, OUT, w, IN);
+    eng_weight weight = {.n = OUT, .k = IN}, loose = {.n = OUT, .k = IN, .data = w};
+    cr_assert_eq(eng_packed_new(&e->ctx.k, OUT, IN, &weight.packed, NULL), ENG_OK);
+    eng_packed_fill(&e->ctx.k, &weight.packed, 0, OUT, w, IN);
     for (size_t i = 0; i < ROWS; i++)
         for (size_t j = 0; j < OUT; j++) {
             double sum = bias[j];
             for (size_t p = 0; p < IN; p++) sum += (double)x.data[i * IN + p] * w[j * IN + p];
             want[i * OUT + j] = (float)sum;
         }
-    eng_tensor y = eng_linear(&e->ctx, x, &packed, bias, KERN_ACT_NONE, (eng_tensor){0});
+    eng_tensor y = eng_linear(&e->ctx, x, &weight, (eng_vector){bias, NULL}, KERN_ACT_NONE, (eng_tensor){0});
     cr_assert(cmp_abs(y.data, want, ROWS * OUT, 2e-5, report, sizeof report), "%s", report);
+    eng_tensor again = eng_linear(&e->ctx, x, &loose, (eng_vector){bias, NULL}, KERN_ACT_NONE, (eng_tensor){0});
+    cr_assert(cmp_bits(again.data, y.data, ROWS * OUT, report, sizeof report), "not packed: %s", report);
     for (size_t i = 0; i < ROWS; i++) {
         double mean = 0, var = 0;
         for (size_t j = 0; j < OUT; j++) mean += y.data[i * OUT + j];
@@ -303,9 +305,9 @@ Test(ops, linear_and_layer_norm)
         for (size_t j = 0; j < OUT; j++)
             want[i * OUT + j] = (float)((y.data[i * OUT + j] - mean) / sqrt(var / OUT + 1e-5) * bias[j] + w[j]);
     }
-    eng_tensor z = eng_layer_norm(&e->ctx, y, bias, w, 1e-5f);
+    eng_tensor z = eng_layer_norm(&e->ctx, y, (eng_vector){bias, NULL}, (eng_vector){w, NULL}, 1e-5f);
     cr_assert(cmp_abs(z.data, want, ROWS * OUT, 5e-6, report, sizeof report), "%s", report);
-    eng_packed_free(&packed);
+    eng_packed_free(&weight.packed);
     eng_free(x.data), eng_free(w), eng_free(bias), eng_free(want);
     support_engine_free(e);
 }

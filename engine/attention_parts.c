@@ -1,0 +1,39 @@
+#include "engine/attention_parts.h"
+
+#include <string.h>
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void eng_attention_product(const kern_table *k, size_t rows, size_t n, size_t depth, const float *a, size_t lda,
+                           const float *panels, size_t panel_rows, size_t first_row, float *c, size_t ldc,
+                           bool accumulate)
+{
+    size_t nr = k->gemm_blocks_f32.nr, mr = k->gemm_blocks_f32.mr;
+    for (size_t j = 0; j < n; j += nr)
+        for (size_t i = 0; i < rows; i += mr)
+            k->gemm_f32(min_size(mr, rows - i), min_size(nr, n - j), depth, a + i * lda, lda,
+                        panels + j * panel_rows + first_row * nr, nr, c + i * ldc + j, ldc, accumulate, NULL);
+}
+
+void eng_attention_pack_rows(const kern_table *k, size_t rows, size_t n, const float *x, size_t ldx, float *panels)
+{
+    size_t nr = k->gemm_blocks_f32.nr;
+    for (size_t j = 0; j < n; j += nr) {
+        size_t width = min_size(nr, n - j);
+        float *panel = panels + j * rows;
+        for (size_t i = 0; i < rows; i++) {
+            memcpy(panel + i * nr, x + i * ldx + j, width * sizeof *panel);
+            memset(panel + i * nr + width, 0, (nr - width) * sizeof *panel);
+        }
+    }
+}
+
+void eng_attention_pack_columns(const kern_table *k, size_t rows, size_t n, const float *x, size_t ldx, float *panels)
+{
+    size_t nr = k->gemm_blocks_f32.nr;
+    for (size_t i = 0; i < rows; i += nr)
+        k->gemm_pack_f32(min_size(nr, rows - i), n, x + i * ldx, ldx, panels + i * n);
+}
