@@ -56,6 +56,37 @@ Test(names, canonical)
     }
 }
 
+/* Back again, for messages: NULL where the spelling is the same or cannot be told. */
+Test(names, native)
+{
+    static const struct {
+        wts_layout layout;
+        const char *canonical, *native;
+    } rows[] = {
+        {WTS_LAYOUT_MICROSOFT, "wavlm.encoder.layers.11.feed_forward.output_dense.bias", "encoder.layers.11.fc2.bias"},
+        {WTS_LAYOUT_MICROSOFT, "wavlm.encoder.layers.1.attention.gru_rel_pos_linear.bias", "encoder.layers.1.self_attn.grep_linear.bias"},
+        {WTS_LAYOUT_MICROSOFT, "wavlm.encoder.layers.1.attention.v_proj.bias", "encoder.layers.1.self_attn.v_proj.bias"},
+        {WTS_LAYOUT_MICROSOFT, "wavlm.feature_extractor.conv_layers.6.conv.weight", "feature_extractor.conv_layers.6.0.weight"},
+        {WTS_LAYOUT_MICROSOFT, "wavlm.feature_extractor.conv_layers.0.layer_norm.weight", NULL}, /* Large's or Base's */
+        {WTS_LAYOUT_MICROSOFT, "wavlm.masked_spec_embed", "mask_emb"},
+        {WTS_LAYOUT_MICROSOFT, "classifier.weight", NULL},
+        {WTS_LAYOUT_ODYSSEY, "wavlm.encoder.layer_norm.bias", "ssl_model.encoder.layer_norm.bias"},
+        {WTS_LAYOUT_ODYSSEY, "ser_model.fc.0.0.weight", NULL},
+        {WTS_LAYOUT_BACKBONE, "wavlm.encoder.layer_norm.bias", NULL},
+        {WTS_LAYOUT_EMOTION, "wavlm.encoder.layer_norm.bias", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[128], back[128];
+        bool known = wts_native_name(rows[i].layout, rows[i].canonical, out, sizeof out);
+        cr_assert_eq(known, rows[i].native != NULL, "%s", rows[i].canonical);
+        if (!known) continue;
+        cr_assert_str_eq(out, rows[i].native);
+        cr_assert(wts_canonical_name(rows[i].layout, out, back, sizeof back));
+        cr_assert_str_eq(back, rows[i].canonical);
+        cr_assert(!wts_native_name(rows[i].layout, rows[i].canonical, out, strlen(rows[i].native)));
+    }
+}
+
 /* A safetensors file of one-byte tensors with these names, the last one NULL. */
 static bytes make(const char *const *names)
 {
