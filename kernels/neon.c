@@ -34,6 +34,19 @@ void kern_table_fill_neon(kern_table *t)
     t->attention_softmax_f32 = kern_attention_softmax_f32_neon;
     t->relative_gate_f32 = kern_relative_gate_f32_neon;
 
+    t->transpose_f32 = kern_transpose_f32_neon;
+    t->channel_sum_f32 = kern_channel_sum_f32_neon;
+    t->channel_dot_f32 = kern_channel_dot_f32_neon;
+    t->layer_norm_backward_f32 = kern_layer_norm_backward_f32_neon;
+    t->gelu_backward_f32 = kern_gelu_backward_f32_neon;
+    t->relu_backward_f32 = kern_relu_backward_f32_neon;
+    t->tanh_backward_f32 = kern_tanh_backward_f32_neon;
+    t->softmax_backward_f32 = kern_softmax_backward_f32_neon;
+    t->attention_backward_f32 = kern_attention_backward_f32_neon;
+    t->relative_gate_backward_f32 = kern_relative_gate_backward_f32_neon;
+    t->sum_squares_f32 = kern_sum_squares_f32_neon;
+    t->adamw_f32 = kern_adamw_f32_neon;
+
     t->f16_to_f32 = kern_f16_to_f32_neon;
     t->f32_to_f16 = kern_f32_to_f16_neon;
     t->bf16_to_f32 = kern_bf16_to_f32_neon;

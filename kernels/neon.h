@@ -50,6 +50,36 @@ void kern_attention_softmax_f32_neon(size_t rows, size_t keys, float *s, size_t 
 void kern_relative_gate_f32_neon(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx, const float *w,
                                  const float *b, const float *constant, float *gate, size_t ldg);
 
+/* neon_transpose.c */
+void kern_transpose_f32_neon(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy);
+
+/* neon_backward_math.c */
+void kern_gelu_backward_f32_neon(size_t n, const float *x, const float *dy, float *dx);
+void kern_relu_backward_f32_neon(size_t n, const float *x, const float *dy, float *dx);
+void kern_tanh_backward_f32_neon(size_t n, const float *y, const float *dy, float *dx);
+void kern_softmax_backward_f32_neon(size_t n, const float *y, const float *dy, float *dx);
+
+/* neon_backward_norm.c */
+void kern_channel_sum_f32_neon(size_t rows, size_t channels, const float *x, size_t ldx, double *sum);
+void kern_channel_dot_f32_neon(size_t rows, size_t channels, const float *x, size_t ldx, const float *y, size_t ldy,
+                               double *sum);
+void kern_layer_norm_backward_f32_neon(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma,
+                                       const float *mean, const float *rstd, const float *dy, size_t lddy, float *dx,
+                                       size_t lddx, double *dgamma, double *dbeta);
+
+/* neon_backward_attention.c */
+void kern_attention_backward_f32_neon(size_t rows, size_t keys, float *s, size_t lds, float *dp, size_t lddp,
+                                      float scale, const float *gate, const float *bias, const float *max,
+                                      const float *inverse_sum, const float *delta, float *dgate, float *dbias);
+void kern_relative_gate_backward_f32_neon(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
+                                          const float *w, const float *b, const float *constant, const float *dgate,
+                                          size_t ldg, float *dx, size_t lddx, double *dw, double *db,
+                                          double *dconstant);
+
+/* neon_optimizer.c */
+double kern_sum_squares_f32_neon(size_t n, const float *x);
+void kern_adamw_f32_neon(size_t n, float *w, const float *grad, float *m, float *v, const kern_adamw *a);
+
 /* neon_convert.c */
 void kern_f16_to_f32_neon(size_t n, const uint16_t *x, float *y);
 void kern_f32_to_f16_neon(size_t n, const float *x, uint16_t *y);

@@ -82,7 +82,11 @@ static inline float32x4_t neon_tanh(float32x4_t x)
  * Phi(-a) is 0 in float. The rounding error of a^2, fetched by a fused multiply-add, corrects the exponential, so the
  * left tail keeps its relative accuracy; the right side is 1 - Phi(-a).
  * -inf gives -0 (the limit), +inf gives +inf. */
-static inline float32x4_t neon_gelu(float32x4_t x)
+typedef struct neon_normal {
+    float32x4_t a, near, e, p; /* min(|x|, 15), Phi(x) for a < 1, exp(-a^2 / 2), p(t) */
+} neon_normal;
+
+static inline neon_normal neon_normal_of(float32x4_t x)
 {
     static const float q[6] = {-0x1.b40fccp-17f, 0x1.0a4d7ap-13f, -0x1.3a20bp-10f,
                                0x1.46f2d4p-7f,   -0x1.1058c8p-4f, 0x1.988454p-2f};
@@ -91,18 +95,33 @@ static inline float32x4_t neon_gelu(float32x4_t x)
     float32x4_t one = vdupq_n_f32(1.0f), half = vdupq_n_f32(0.5f), minus_half = vdupq_n_f32(-0.5f);
     float32x4_t a = vminq_f32(vabsq_f32(x), vdupq_n_f32(15.0f));
     float32x4_t square = vmulq_f32(a, a);
-    float32x4_t near = vfmaq_f32(half, x, neon_horner(square, q, 6));
-
     float32x4_t t = vdivq_f32(one, vfmaq_f32(one, a, half));
     float32x4_t lost = vnegq_f32(vfmsq_f32(square, a, a)); /* a^2 - square */
     float32x4_t e = neon_exp(vmulq_f32(square, minus_half));
     e = vfmaq_f32(e, e, vmulq_f32(lost, minus_half));
-    float32x4_t left = vmulq_f32(e, neon_horner(t, p, 10));
-    float32x4_t far = vbslq_f32(vcltzq_f32(x), left, vsubq_f32(one, left));
+    return (neon_normal){a, vfmaq_f32(half, x, neon_horner(square, q, 6)), e, neon_horner(t, p, 10)};
+}
 
-    float32x4_t phi = vbslq_f32(vcltq_f32(a, one), near, far);
+static inline float32x4_t neon_gelu(float32x4_t x)
+{
+    neon_normal n = neon_normal_of(x);
+    float32x4_t one = vdupq_n_f32(1.0f), left = vmulq_f32(n.e, n.p);
+    float32x4_t far = vbslq_f32(vcltzq_f32(x), left, vsubq_f32(one, left));
+    float32x4_t phi = vbslq_f32(vcltq_f32(n.a, one), n.near, far);
     /* The lower clamp turns -inf * 0 into -15 * 0. */
     return vmulq_f32(vmaxq_f32(x, vdupq_n_f32(-15.0f)), phi);
+}
+
+/* gelu'(x) = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi): on the left exp(-a^2 / 2) (p(t) - a / sqrt(2 pi)), on the right
+ * 1 minus that. */
+static inline float32x4_t neon_gelu_slope(float32x4_t x)
+{
+    neon_normal n = neon_normal_of(x);
+    float32x4_t one = vdupq_n_f32(1.0f), density = vdupq_n_f32(0x1.988454p-2f); /* 1 / sqrt(2 pi) */
+    float32x4_t near = vfmaq_f32(n.near, x, vmulq_f32(n.e, density));
+    float32x4_t left = vmulq_f32(n.e, vfmsq_f32(n.p, n.a, density));
+    float32x4_t far = vbslq_f32(vcltzq_f32(x), left, vsubq_f32(one, left));
+    return vbslq_f32(vcltq_f32(n.a, one), near, far);
 }
 
 /* max(x, 0); a selection, so that NaN stays NaN and -0 stays -0. */
