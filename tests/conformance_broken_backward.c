@@ -5,9 +5,9 @@
 
 static kern_table good; /* the scalar tier, filled by conf_breakages_backward */
 
-/* Gradients are added to what is there: a kernel that adds the share of what the good one adds is made by adding the
- * good one's to before[n]. */
-enum { LONGEST = 1031 };
+enum { LONGEST = 1031 }; /* of what the tests ask for */
+
+/* keep, the good kernel, then scale_added: a kernel that adds share times what it should. */
 
 static void keep(float *before, size_t n, const float *x)
 {
@@ -250,6 +250,19 @@ static void attention_dgate_off(size_t rows, size_t keys, float *s, size_t lds, 
     }
 }
 
+static void attention_dbias_off(size_t rows, size_t keys, float *s, size_t lds, float *dp, size_t lddp, float scale,
+                                const float *gate, const float *bias, const float *max, const float *inverse_sum,
+                                const float *delta, float *dgate, float *dbias)
+{
+    float before[LONGEST];
+    for (size_t r = 0; r < rows; r++) {
+        float *entries = dbias != NULL ? dbias - r : NULL;
+        if (entries != NULL) keep(before, keys, entries);
+        attention_row(r, keys, s, lds, dp, lddp, scale, gate, bias, max, inverse_sum, delta + r, dgate, entries);
+        if (entries != NULL) scale_added(1.00001f, before, keys, entries);
+    }
+}
+
 static void gate_logits_swapped(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx, const float *w,
                                 const float *b, const float *constant, const float *dgate, size_t ldg, float *dx,
                                 size_t lddx, double *dw, double *db, double *dconstant)
@@ -279,6 +292,35 @@ static void gate_off(size_t rows, size_t heads, size_t dim, const float *x, size
             const float off = dgate[h * ldg + i] * 1.00001f;
             good.relative_gate_backward_f32(1, 1, dim, x + i * ldx + h * dim, ldx, w, b, constant + h, &off, ldg,
                                             dx != NULL ? dx + i * lddx + h * dim : NULL, lddx, dw, db, dconstant + h);
+        }
+}
+
+static void gate_weights_off(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx, const float *w,
+                             const float *b, const float *constant, const float *dgate, size_t ldg, float *dx,
+                             size_t lddx, double *dw, double *db, double *dconstant)
+{
+    double before[2 * 82];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t h = 0; h < heads; h++) {
+            for (size_t j = 0; j < 2 * dim; j++) before[j] = dw[j];
+            good.relative_gate_backward_f32(1, 1, dim, x + i * ldx + h * dim, ldx, w, b, constant + h,
+                                            dgate + h * ldg + i, ldg, dx != NULL ? dx + i * lddx + h * dim : NULL, lddx,
+                                            dw, db, dconstant + h);
+            for (size_t j = 0; j < 2 * dim; j++) dw[j] += 1e-5 * (dw[j] - before[j]);
+        }
+}
+
+static void gate_constant_off(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx, const float *w,
+                              const float *b, const float *constant, const float *dgate, size_t ldg, float *dx,
+                              size_t lddx, double *dw, double *db, double *dconstant)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t h = 0; h < heads; h++) {
+            const double before = dconstant[h];
+            good.relative_gate_backward_f32(1, 1, dim, x + i * ldx + h * dim, ldx, w, b, constant + h,
+                                            dgate + h * ldg + i, ldg, dx != NULL ? dx + i * lddx + h * dim : NULL, lddx,
+                                            dw, db, dconstant + h);
+            dconstant[h] += 1e-5 * (dconstant[h] - before);
         }
 }
 
@@ -348,9 +390,12 @@ static const conf_breakage breakages[] = {
     {"attention_backward_f32", "adds every row to the first row's biases", (conf_kernel)attention_first_dbias},
     {"attention_backward_f32", "takes the rows from the last to the first", (conf_kernel)attention_backwards},
     {"attention_backward_f32", "is off by 1e-5 in dgate", (conf_kernel)attention_dgate_off},
+    {"attention_backward_f32", "is off by 1e-5 in dbias", (conf_kernel)attention_dbias_off},
     {"relative_gate_backward_f32", "swaps the gradients of the biases", (conf_kernel)gate_logits_swapped},
     {"relative_gate_backward_f32", "takes head by head instead of row by row", (conf_kernel)gate_heads_first},
     {"relative_gate_backward_f32", "is off by 1e-5", (conf_kernel)gate_off},
+    {"relative_gate_backward_f32", "is off by 1e-5 in dw", (conf_kernel)gate_weights_off},
+    {"relative_gate_backward_f32", "is off by 1e-5 in dconstant", (conf_kernel)gate_constant_off},
     {"sum_squares_f32", "rounds squares to float", (conf_kernel)squares_in_float},
     {"sum_squares_f32", "skips the tail", (conf_kernel)squares_skip_tail},
     {"adamw_f32", "fuses a product with a sum", (conf_kernel)adamw_fused},

@@ -1,6 +1,6 @@
 /* The scalar tier's gradients against four-point differences in double of closed forms of the forward pass, which are
- * themselves checked against the forward kernels; see grad_check.h. Softmax, attention and its gate have a file of their
- * own. */
+ * themselves checked against the forward kernels; see grad_check.h. Softmax, attention and its gate have a file of
+ * their own. */
 #include "kernels/kernels.h"
 #include "tests/compare.h"
 #include "tests/grad_check.h"
