@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { ROW_PAD = 16, LOOSE_PANELS = 8 };
+enum { ROW_PAD = 16, LOOSE_PANELS = 8, TASKS_A_THREAD = 2 };
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -130,12 +130,14 @@ static bool run_block(const product *p, eng_arena *scratch, product_block t)
 }
 
 /* How many rows are laid out at a time: m split evenly in blocks of at most mc, each a multiple of mr; more blocks when
- * more tasks are wanted, as long as a block has some tiles to spread the fetching of W over. */
-static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks)
+ * more tasks are wanted, as long as a block has some tiles to spread the fetching of W over, and equally many for each
+ * thread. */
+static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks, size_t threads)
 {
     enum { LEAST_TILES = 5 };
     size_t blocks = ceil_div(m, b.mc), most = ceil_div(m, LEAST_TILES * b.mr);
     if (blocks < tasks) blocks = min_size(tasks, most);
+    if (blocks > threads) blocks = blocks / threads * threads; /* the same number for each */
     return ceil_div(ceil_div(m, blocks), b.mr) * b.mr;
 }
 
@@ -144,7 +146,7 @@ bool eng_product_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_l
 {
     if (m == 0 || b.n == 0) return true;
     product p = {k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
-    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks_f32, m, 1)};
+    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks_f32, m, 1, 1)};
     for (size_t i = 0; b.packed && i < m; i += t.rows) {
         t.i0 = i;
         t.i1 = min_size(i + t.rows, m);
@@ -185,10 +187,10 @@ static void split(product_run *r, kern_gemm_blocks b, size_t threads)
 {
     size_t m = r->p->m, n = r->p->b.n, panels = ceil_div(n, b.nr);
     if (r->p->b.packed) {
-        r->task_rows = r->rows = block_rows(b, m, threads > 1 ? 4 * threads : 1);
+        r->task_rows = r->rows = block_rows(b, m, threads > 1 ? TASKS_A_THREAD * threads : 1, threads);
         r->column_blocks = ceil_div(n, b.nc);
     } else {
-        r->rows = block_rows(b, m, 1);
+        r->rows = block_rows(b, m, 1, 1);
         r->column_blocks = ceil_div(panels, LOOSE_PANELS);
         bool few = threads > 1 && r->column_blocks < 2 * threads;
         r->task_rows = few ? r->rows : m;
