@@ -23,7 +23,8 @@ static void self_attention(const mdl_model *m, eng_context *ctx, eng_batch batch
                            eng_relative_bias bias, eng_tensor in, eng_tensor x, eng_tensor a)
 {
     size_t heads = m->config.heads;
-    eng_tensor gate = eng_relative_gate(ctx, in, heads, layer->gate);
+    eng_gate_weights folded = mdl_fold_gate(&layer->gate, ctx, m->config.hidden / heads);
+    eng_tensor gate = eng_relative_gate(ctx, in, heads, folded);
     eng_tensor qkv = eng_linear(ctx, in, &layer->qkv.w, layer->qkv.bias, KERN_ACT_NONE, NO_TENSOR);
     eng_tensor mixed = eng_attention(ctx, batch, qkv, heads, gate, bias);
     eng_linear_into(ctx, mixed, &layer->out.w, layer->out.bias, KERN_ACT_NONE, x, a);
@@ -34,7 +35,7 @@ static void feed_forward(const mdl_model *m, eng_context *ctx, const mdl_layer *
                          eng_tensor y)
 {
     for (size_t first = 0; first < a.rows && eng_good(ctx); first += FEED_FORWARD_ROWS) {
-        eng_arena_mark mark = eng_arena_save(ctx->arena);
+        eng_arena_mark scope = eng_scope_open(ctx);
         size_t left = a.rows - first, rows = left < FEED_FORWARD_ROWS ? left : FEED_FORWARD_ROWS;
         eng_tensor part = eng_rows(a, first, rows), in = part;
         if (norm_first) {
@@ -43,28 +44,31 @@ static void feed_forward(const mdl_model *m, eng_context *ctx, const mdl_layer *
         }
         eng_tensor wide = eng_linear(ctx, in, &layer->up.w, layer->up.bias, m->config.act, NO_TENSOR);
         eng_linear_into(ctx, wide, &layer->down.w, layer->down.bias, KERN_ACT_NONE, part, eng_rows(y, first, rows));
-        eng_arena_rewind(ctx->arena, mark);
+        eng_scope_close(ctx, scope);
     }
 }
 
 void mdl_encoder_layer(const mdl_model *m, eng_context *ctx, eng_batch batch, const mdl_layer *layer,
                        eng_relative_bias bias, eng_tensor x, eng_tensor y)
 {
-    eng_arena_mark mark = eng_arena_save(ctx->arena);
+    eng_arena_mark scope = eng_scope_open(ctx);
     eng_tensor a = eng_tensor_new(ctx, x.rows, x.cols);
-    eng_arena_mark inner = eng_arena_save(ctx->arena);
     if (m->config.pre_norm) {
+        eng_arena_mark inner = eng_scope_open(ctx);
         eng_tensor in = eng_tensor_new(ctx, x.rows, x.cols);
         norm_into(m, ctx, x, layer->attention_norm, in);
         self_attention(m, ctx, batch, layer, bias, in, x, a);
-        eng_arena_rewind(ctx->arena, inner);
+        eng_scope_close(ctx, inner);
         feed_forward(m, ctx, layer, a, true, y);
     } else {
-        self_attention(m, ctx, batch, layer, bias, x, x, a);
-        eng_arena_rewind(ctx->arena, inner);
-        norm_into(m, ctx, a, layer->attention_norm, a);
-        feed_forward(m, ctx, layer, a, false, y);
-        norm_into(m, ctx, y, layer->final_norm, y);
+        eng_tensor sum = eng_tensor_new(ctx, x.rows, x.cols);
+        eng_arena_mark inner = eng_scope_open(ctx);
+        self_attention(m, ctx, batch, layer, bias, x, x, sum);
+        eng_scope_close(ctx, inner);
+        norm_into(m, ctx, sum, layer->attention_norm, a);
+        if (ctx->tape) sum = eng_tensor_new(ctx, x.rows, x.cols);
+        feed_forward(m, ctx, layer, a, false, sum);
+        norm_into(m, ctx, sum, layer->final_norm, y);
     }
-    eng_arena_rewind(ctx->arena, mark);
+    eng_scope_close(ctx, scope);
 }

@@ -49,6 +49,9 @@ eng_relative_bias mdl_relative_bias(const mdl_model *m, eng_context *ctx, size_t
 /* Bucket of distance key - query, in [0, buckets). */
 size_t mdl_relative_bucket(size_t buckets, size_t max_distance, ptrdiff_t distance);
 
+/* The gate's parameters as the engine wants them: eight rows summed to two. */
+eng_gate_weights mdl_fold_gate(const mdl_gate *gate, eng_context *ctx, size_t dim);
+
 /* One transformer layer: y = layer(x), y of x's shape and not overlapping it. */
 void mdl_encoder_layer(const mdl_model *m, eng_context *ctx, eng_batch batch, const mdl_layer *layer,
                        eng_relative_bias bias, eng_tensor x, eng_tensor y);

@@ -80,27 +80,13 @@ static void load_feature_encoder(mdl_loader *l, mdl_model *m)
     m->feature_projection = load_feature_projection(l, c->hidden, in);
 }
 
-/* gru_rel_pos_linear [8, dim]: its outputs are summed in two groups of four before the sigmoid, which is the same as two
- * rows with the sums of the weights. */
 static void load_gate(mdl_loader *l, mdl_model *m, const char *base, mdl_layer *layer)
 {
     size_t heads = m->config.heads, dim = m->config.hidden / heads;
-    const float *w = mdl_loader_read(l, name_of("%s.gru_rel_pos_linear.weight", base).text, 2, (size_t[]){8, dim});
-    const float *b = mdl_loader_vector(l, name_of("%s.gru_rel_pos_linear.bias", base).text, 8).data;
-    const float *constant =
-        mdl_loader_read(l, name_of("%s.gru_rel_pos_const", base).text, 4, (size_t[]){1, heads, 1, 1});
-    float *sums = eng_arena_alloc(l->memory, 2 * dim + 2, sizeof *sums);
-    if (!sums) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %s", base);
-    if (l->status) return;
-    for (size_t g = 0; g < 2; g++) {
-        for (size_t j = 0; j < dim; j++) {
-            const float *column = w + 4 * g * dim + j;
-            sums[g * dim + j] = (float)((double)column[0] + column[dim] + column[2 * dim] + column[3 * dim]);
-        }
-        const float *four = b + 4 * g;
-        sums[2 * dim + g] = (float)((double)four[0] + four[1] + four[2] + four[3]);
-    }
-    layer->gate = (eng_gate_weights){{sums, NULL}, {sums + 2 * dim, NULL}, {constant, NULL}};
+    mdl_gate *g = &layer->gate;
+    g->w = mdl_loader_param(l, name_of("%s.gru_rel_pos_linear.weight", base).text, 2, (size_t[]){8, dim});
+    g->b = mdl_loader_vector(l, name_of("%s.gru_rel_pos_linear.bias", base).text, 8);
+    g->constant = mdl_loader_param(l, name_of("%s.gru_rel_pos_const", base).text, 4, (size_t[]){1, heads, 1, 1});
 }
 
 static void load_layer(mdl_loader *l, mdl_model *m, size_t index)
@@ -126,7 +112,7 @@ static void load_backbone(mdl_loader *l, mdl_model *m)
     load_feature_encoder(l, m);
     mdl_load_positional(l, m);
     m->encoder_norm = load_norm(l, "wavlm.encoder.layer_norm", c->hidden);
-    m->bias_embedding = mdl_loader_read(l, "wavlm.encoder.layers.0.attention.rel_attn_embed.weight", 2,
+    m->bias_embedding = mdl_loader_param(l, "wavlm.encoder.layers.0.attention.rel_attn_embed.weight", 2,
                                         (size_t[]){c->buckets, c->heads});
     m->layer = eng_arena_alloc(&m->memory, c->layers, sizeof *m->layer);
     if (!m->layer) {
@@ -181,7 +167,7 @@ static void load_odyssey_head(mdl_loader *l, mdl_model *m)
     mdl_head_weights *h = &m->head;
     size_t in = mdl_config_pooled(c), ignored;
     h->pool = load_linear(l, "pool_model.sap_linear", c->hidden, c->hidden);
-    h->pool_vector.data = mdl_loader_read(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
+    h->pool_vector = mdl_loader_param(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
     settle_labels(l, m, "ser_model.out.0.weight", &ignored);
     /* the baseline's class builds its first layer whatever classifier_hidden_layers says (net/ser.py) */
     if (c->head_layers == 0 && mdl_loader_has(l, "ser_model.fc.0.0.weight")) c->head_layers = 1;
@@ -208,10 +194,10 @@ static void load_emotion_head(mdl_loader *l, mdl_model *m)
         h->pool_vector = mdl_loader_vector(l, "pool.v", c->hidden);
     } else if (c->pooling == MDL_POOL_ATTENTIVE_STD) {
         h->pool = load_linear(l, "pool.sap_linear", c->hidden, c->hidden);
-        h->pool_vector.data = mdl_loader_read(l, "pool.attention", 2, (size_t[]){c->hidden, 1});
+        h->pool_vector = mdl_loader_param(l, "pool.attention", 2, (size_t[]){c->hidden, 1});
     }
     if (c->gender != MDL_COND_NONE)
-        h->gender.data = mdl_loader_read(l, "gender.weight", 2, (size_t[]){c->genders, pooled});
+        h->gender = mdl_loader_param(l, "gender.weight", 2, (size_t[]){c->genders, pooled});
     if (c->text != MDL_COND_NONE) h->text = load_linear(l, "text", pooled, c->text_size);
     settle_labels(l, m, "classifier.weight", &ignored);
     if (!new_hidden(l, h, 1)) return;
@@ -279,10 +265,10 @@ static eng_status load_config(mdl_model *m, const wts_folder *folder, const wts_
 }
 
 static eng_status load_weights(mdl_model *m, const wts_checkpoint *file, const kern_table *k, eng_pool *pool,
-                               eng_error *err)
+                               bool trainable, eng_error *err)
 {
     mdl_loader l;
-    eng_status status = mdl_loader_init(&l, file, m->layout, k, pool, &m->memory, err);
+    eng_status status = mdl_loader_init(&l, file, m->layout, k, pool, &m->memory, trainable ? &m->params : NULL, err);
     if (!status) {
         load_backbone(&l, m);
         if (!l.status) load_head(&l, m);
@@ -292,7 +278,8 @@ static eng_status load_weights(mdl_model *m, const wts_checkpoint *file, const k
     return status;
 }
 
-eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+static eng_status load_model(const char *path, const kern_table *k, eng_pool *pool, bool trainable, mdl_model **out,
+                             eng_error *err)
 {
     *out = NULL;
     wts_folder folder;
@@ -305,13 +292,24 @@ eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool,
         if (m) eng_arena_init(&m->memory);
         if (!m || !(m->path = eng_strdup(path))) status = eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
         if (!status) status = load_config(m, &folder, &file, err);
-        if (!status) status = load_weights(m, &file, k, pool, err);
+        if (!status) status = load_weights(m, &file, k, pool, trainable, err);
         if (status) mdl_model_free(m);
         else *out = m;
         wts_checkpoint_close(&file);
     }
     wts_folder_fini(&folder);
     return status;
+}
+
+eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+{
+    return load_model(path, k, pool, false, out, err);
+}
+
+eng_status mdl_model_load_trainable(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out,
+                                    eng_error *err)
+{
+    return load_model(path, k, pool, true, out, err);
 }
 
 void mdl_model_free(mdl_model *m)
@@ -334,6 +332,7 @@ void mdl_model_free(mdl_model *m)
     eng_packed_free(&h->text.w.packed);
     eng_packed_free(&h->classifier.w.packed);
     eng_arena_fini(&m->memory);
+    mdl_params_fini(&m->params);
     mdl_config_fini(&m->config);
     eng_free(m->path);
     eng_free(m);

@@ -18,9 +18,10 @@ void mdl_loader_fail(mdl_loader *l, eng_status status, const char *format, ...)
 }
 
 eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
-                           eng_pool *pool, eng_arena *memory, eng_error *err)
+                           eng_pool *pool, eng_arena *memory, mdl_params *params, eng_error *err)
 {
-    *l = (mdl_loader){.file = file, .layout = layout, .k = k, .pool = pool, .memory = memory, .err = err};
+    *l = (mdl_loader){
+        .file = file, .layout = layout, .k = k, .pool = pool, .memory = memory, .params = params, .err = err};
     l->used = eng_alloc_zero(file->count, sizeof *l->used);
     if (!l->used) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu tensors", file->count);
     else l->status = wts_name_map_init(&l->names, file, layout, err);
@@ -117,9 +118,36 @@ float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_
     return l->status ? NULL : out;
 }
 
+/* Zeros for count gradients, when training. */
+static float *new_gradient(mdl_loader *l, size_t count)
+{
+    if (!l->params || l->status) return NULL;
+    float *grad = eng_arena_alloc(l->memory, count, sizeof *grad);
+    if (!grad) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu gradients", count);
+    else memset(grad, 0, count * sizeof *grad);
+    return grad;
+}
+
+static void list_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, mdl_param_layout layout,
+                       float *data, float *grad)
+{
+    if (!l->params || l->status) return;
+    if (mdl_params_add(l->params, name, ndim, shape, layout, data, grad, l->err)) l->status = l->err->status;
+}
+
+eng_vector mdl_loader_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+{
+    float *data = mdl_loader_read(l, name, ndim, shape);
+    size_t count = 1;
+    for (size_t i = 0; i < ndim; i++) count *= shape[i];
+    eng_vector v = {data, new_gradient(l, count)};
+    list_param(l, name, ndim, shape, MDL_PARAM_AS_IS, data, v.grad);
+    return v;
+}
+
 eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
 {
-    return (eng_vector){mdl_loader_read(l, name, 1, &n), NULL};
+    return mdl_loader_param(l, name, 1, &n);
 }
 
 typedef struct pack_run {
@@ -127,7 +155,7 @@ typedef struct pack_run {
     size_t n, k, rows; /* rows of a task, a multiple of nr */
     mdl_row_source source;
     void *arg;
-    eng_packed *out;
+    eng_weight *out;
     bool *failed;
 } pack_run;
 
@@ -137,14 +165,14 @@ static void pack_task(void *arg, size_t task, size_t worker)
     eng_arena *scratch = eng_pool_scratch(r->l->pool, worker);
     eng_arena_mark mark = eng_arena_save(scratch);
     size_t first = task * r->rows, left = r->n - first, rows = left < r->rows ? left : r->rows;
-    float *w = eng_arena_alloc(scratch, rows * r->k, sizeof *w);
+    float *w = r->out->data ? r->out->data + first * r->k : eng_arena_alloc(scratch, rows * r->k, sizeof *w);
     if (!w) {
         r->failed[worker] = true;
         return;
     }
     for (size_t i = 0; i < rows; i++)
         if (!r->source(r->arg, first + i, w + i * r->k, scratch)) r->failed[worker] = true;
-    eng_packed_fill(r->l->k, r->out, first, rows, w, r->k);
+    if (!r->out->data) eng_packed_fill(r->l->k, &r->out->packed, first, rows, w, r->k);
     eng_arena_rewind(scratch, mark);
 }
 
@@ -152,17 +180,22 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
 {
     if (l->status) return;
     *out = (eng_weight){.n = n, .k = k};
-    if (eng_packed_new(l->k, n, k, &out->packed, l->err)) {
+    if (l->params) {
+        size_t count;
+        out->grad = eng_mul_size(n, k, &count) ? new_gradient(l, count) : NULL;
+        out->data = out->grad ? eng_arena_alloc(l->memory, count, sizeof(float)) : NULL;
+        if (!out->data) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
+    } else if (eng_packed_new(l->k, n, k, &out->packed, l->err)) {
         l->status = l->err->status;
-        return;
     }
-    size_t threads = eng_pool_threads(l->pool), rows = out->packed.nr;
+    if (l->status) return;
+    size_t threads = eng_pool_threads(l->pool), rows = l->k->gemm_blocks_f32.nr;
     bool *failed = eng_alloc_zero(threads, sizeof *failed);
     if (!failed) {
         mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
         return;
     }
-    pack_run run = {l, n, k, rows, source, arg, &out->packed, failed};
+    pack_run run = {l, n, k, rows, source, arg, out, failed};
     eng_pool_run(l->pool, (n + rows - 1) / rows, pack_task, &run);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
@@ -202,7 +235,13 @@ void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, si
     }
     mdl_loader_pack(l, parts * rows, k, stacked_row, &s, out);
     for (size_t i = 0; i < parts && !l->status; i++) wts_tensor_drop_pages(s.parts[i]);
-    if (biases) *biases = (eng_vector){bias, NULL};
+    if (biases) *biases = (eng_vector){bias, new_gradient(l, parts * rows)};
+    for (size_t i = 0; i < parts && l->params && !l->status; i++) {
+        snprintf(name, sizeof name, "%s.weight", names[i]);
+        list_param(l, name, 2, (size_t[]){rows, k}, MDL_PARAM_AS_IS, out->data + i * rows * k, out->grad + i * rows * k);
+        snprintf(name, sizeof name, "%s.bias", names[i]);
+        if (biases) list_param(l, name, 1, &rows, MDL_PARAM_AS_IS, bias + i * rows, biases->grad + i * rows);
+    }
 }
 
 typedef struct conv_source {
@@ -232,6 +271,7 @@ void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_
     conv_source s = {l, t, in_channels, kernel};
     mdl_loader_pack(l, out_channels, in_channels * kernel, conv_row, &s, out);
     if (!l->status) wts_tensor_drop_pages(t);
+    list_param(l, name, 3, (size_t[]){out_channels, in_channels, kernel}, MDL_PARAM_CONV, out->data, out->grad);
 }
 
 void mdl_loader_ignore(mdl_loader *l, const char *name)

@@ -5,6 +5,7 @@
 
 #include "engine/context.h"
 #include "engine/param.h"
+#include "model/params.h"
 #include "weights/checkpoint.h"
 #include "weights/names.h"
 
@@ -13,16 +14,17 @@ typedef struct mdl_loader {
     wts_layout layout;
     const kern_table *k;
     eng_pool *pool;
-    eng_arena *memory; /* the model's, for vectors */
+    eng_arena *memory;  /* the model's, for vectors */
+    mdl_params *params; /* NULL: for inference; else parameters lie in plain memory with a gradient, and are listed here */
     wts_name_map names;
     bool *used; /* [file->count] */
     eng_error *err;
     eng_status status;
 } mdl_loader;
 
-/* Indexes the checkpoint by canonical names. Error: two tensors of one canonical name. */
+/* Indexes the checkpoint by canonical names. params: see mdl_loader. Error: two tensors of one canonical name. */
 eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
-                           eng_pool *pool, eng_arena *memory, eng_error *err);
+                           eng_pool *pool, eng_arena *memory, mdl_params *params, eng_error *err);
 void mdl_loader_fini(mdl_loader *l);
 
 /* True when there is a tensor of that canonical name. */
@@ -37,13 +39,16 @@ bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shap
 
 /* Reads the whole tensor as f32 into l->memory. NULL on failure. */
 float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
+
+/* The same as a parameter: listed, with a gradient, when training. */
+eng_vector mdl_loader_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
 eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
 
 /* Produces row `row` of a matrix as k floats; false when out of memory. Called from several threads at once, for
  * different rows. */
 typedef bool (*mdl_row_source)(void *arg, size_t row, float *out, eng_arena *scratch);
 
-/* Packs a matrix [n, k] whose rows come from source. */
+/* Packs a matrix [n, k] whose rows come from source; when training, it is laid out with a gradient beside it. */
 void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, void *arg, eng_weight *out);
 
 /* Packs a stack of `parts` matrices [rows, k] one below the other; names[i] + ".weight". If biases is not NULL, it gets

@@ -6,6 +6,7 @@
 #include "engine/context.h"
 #include "engine/param.h"
 #include "model/config.h"
+#include "model/params.h"
 
 /* Linear layer; bias.data is NULL where the checkpoint has none. */
 typedef struct mdl_linear {
@@ -24,11 +25,16 @@ typedef struct mdl_conv {
     mdl_norm norm;
 } mdl_conv;
 
+/* gru_rel_pos_linear and its constant, as in the checkpoint: w [8, hidden / heads], b [8], constant [heads]. */
+typedef struct mdl_gate {
+    eng_vector w, b, constant;
+} mdl_gate;
+
 typedef struct mdl_layer {
     mdl_linear qkv; /* [3 * hidden, hidden]: queries, keys, values */
     mdl_linear out, up, down;
     mdl_norm attention_norm, final_norm;
-    eng_gate_weights gate; /* [2, hidden / heads], [2], [heads] */
+    mdl_gate gate;
 } mdl_layer;
 
 /* Head parts that the configuration does not ask for are empty. */
@@ -51,12 +57,15 @@ typedef struct mdl_model {
     mdl_conv conv[MDL_MAX_CONVS];
     mdl_norm feature_norm;
     mdl_linear feature_projection;
-    eng_weight *pos_conv; /* [pos_groups] of [hidden / groups, kernel * hidden / groups] */
+    eng_weight *pos_conv; /* [pos_groups] of [hidden / groups, kernel * hidden / groups]; training: made from v and g */
+    eng_vector pos_v;     /* training only: [hidden, hidden / groups, kernel] */
+    eng_vector pos_g;     /* training only: [kernel] */
     eng_vector pos_bias;
     mdl_norm encoder_norm;
-    const float *bias_embedding; /* [buckets, heads] */
+    eng_vector bias_embedding; /* [buckets, heads] */
     mdl_layer *layer;            /* [layers] */
     mdl_head_weights head;
+    mdl_params params; /* of a trainable model; else empty */
 } mdl_model;
 
 /* Loads the model at path: a folder as Hugging Face writes it, or a checkpoint file with its config.json beside it
@@ -64,6 +73,11 @@ typedef struct mdl_model {
  * tensor, expected and found. Weights are packed for k's kernels on pool's threads; pages of the mapped file are given
  * back as they are packed. Free with mdl_model_free. */
 eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err);
+
+/* The same for training: weights lie in plain memory with a gradient beside each, listed in params. */
+eng_status mdl_model_load_trainable(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out,
+                                    eng_error *err);
+
 void mdl_model_free(mdl_model *m);
 
 #endif

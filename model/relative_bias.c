@@ -21,7 +21,7 @@ eng_relative_bias mdl_relative_bias(const mdl_model *m, eng_context *ctx, size_t
     eng_tensor table = eng_tensor_new(ctx, c->heads, width);
     for (size_t i = 0; eng_good(ctx) && i < width; i++) {
         size_t bucket = mdl_relative_bucket(c->buckets, c->max_distance, (ptrdiff_t)i - (ptrdiff_t)(reach - 1));
-        for (size_t h = 0; h < c->heads; h++) eng_row(table, h)[i] = m->bias_embedding[bucket * c->heads + h];
+        for (size_t h = 0; h < c->heads; h++) eng_row(table, h)[i] = m->bias_embedding.data[bucket * c->heads + h];
     }
     return (eng_relative_bias){table.data, reach, table.grad};
 }

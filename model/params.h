@@ -1,0 +1,43 @@
+/* A trainable model's parameters, by name: what the optimizer steps over, what is saved, whose gradients tests compare. */
+#ifndef MODEL_PARAMS_H
+#define MODEL_PARAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/error.h"
+
+/* How a parameter lies in memory. */
+typedef enum mdl_param_layout {
+    MDL_PARAM_AS_IS,   /* as in the checkpoint */
+    MDL_PARAM_CONV     /* [out, in, kernel] lies as [out, kernel, in] */
+} mdl_param_layout;
+
+/* data and grad [count]: the model's own memory. */
+typedef struct mdl_param {
+    char *name; /* canonical (weights/names.h) */
+    size_t ndim, shape[4], count;
+    mdl_param_layout layout;
+    float *data, *grad;
+} mdl_param;
+
+typedef struct mdl_params {
+    size_t count, capacity;
+    mdl_param *param; /* in the order of loading */
+} mdl_params;
+
+/* Appends a parameter; data and grad are borrowed. */
+eng_status mdl_params_add(mdl_params *p, const char *name, size_t ndim, const size_t *shape, mdl_param_layout layout,
+                          float *data, float *grad, eng_error *err);
+void mdl_params_fini(mdl_params *p);
+
+/* NULL when there is none of that name. */
+const mdl_param *mdl_params_find(const mdl_params *p, const char *name);
+
+/* Sets every gradient to zero. */
+void mdl_params_clear_gradients(const mdl_params *p);
+
+/* Copies a parameter (or its gradient: what = p->grad) to out [count] in the checkpoint's layout. */
+void mdl_param_read(const mdl_param *p, const float *what, float *out);
+
+#endif
