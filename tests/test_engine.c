@@ -244,6 +244,8 @@ static void grouped_conv_case(support_engine *e, size_t kernel, size_t groups, s
     float *want = eng_alloc(FRAMES * channels, sizeof *want);
     eng_weight *packed = eng_alloc_zero(groups, sizeof *packed);
     for (size_t g = 0; g < groups; g++) {
+        packed[g].n = width;
+        packed[g].k = kernel * width;
         cr_assert_eq(eng_packed_new(&e->ctx.k, width, kernel * width, &packed[g].packed, NULL), ENG_OK);
         eng_packed_fill(&e->ctx.k, &packed[g].packed, 0, width, w + g * width * kernel * width, kernel * width);
     }
