@@ -5,32 +5,14 @@
 #include "engine/grouped_conv.h"
 #include "engine/layer_norm.h"
 #include "engine/linear.h"
-
-enum { MIX_ROWS = 64 };
-
-/* ---- Weighted sum of the hidden states, formed as they come: only the sum is kept. ---- */
-
-typedef struct mix_run {
-    const kern_table *k;
-    eng_tensor x, sum;
-    float weight;
-} mix_run;
-
-static void mix_task(void *arg, size_t task, size_t worker)
-{
-    (void)worker;
-    mix_run *r = arg;
-    for (size_t i = task * MIX_ROWS; i < r->x.rows && i < (task + 1) * MIX_ROWS; i++)
-        r->k->axpy_f32(r->x.cols, r->weight, eng_row(r->x, i), eng_row(r->sum, i));
-}
+#include "model/mix.h"
 
 /* What happens to each hidden state. */
 typedef struct state_sink {
     eng_context *ctx;
     eng_batch batch;
     const mdl_observer *observer;
-    const float *weight; /* [layers + 1], after softmax; NULL: no mix */
-    eng_tensor sum;
+    mdl_mix mix; /* sum.data NULL: no mix */
 } state_sink;
 
 static void observe(const mdl_observer *o, eng_context *ctx, mdl_stage stage, size_t index, eng_batch batch,
@@ -42,9 +24,7 @@ static void observe(const mdl_observer *o, eng_context *ctx, mdl_stage stage, si
 static void take_state(state_sink *s, size_t index, eng_tensor x)
 {
     observe(s->observer, s->ctx, MDL_STAGE_HIDDEN, index, s->batch, x);
-    if (!s->weight || !eng_good(s->ctx)) return;
-    mix_run run = {&s->ctx->k, x, s->sum, s->weight[index]};
-    eng_pool_run(s->ctx->pool, (x.rows + MIX_ROWS - 1) / MIX_ROWS, mix_task, &run);
+    if (s->mix.sum.data) mdl_mix_add(s->ctx, &s->mix, index, x);
 }
 
 /* ---- Waveforms to frames ---- */
@@ -107,14 +87,7 @@ static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch 
 {
     const mdl_config *c = &m->config;
     state_sink sink = {.ctx = ctx, .batch = batch, .observer = observer};
-    if (c->weighted_sum) {
-        float *weight = eng_tensor_new(ctx, 1, c->layers + 1).data;
-        sink.sum = eng_tensor_new(ctx, features.rows, c->hidden);
-        if (!eng_good(ctx)) return features;
-        ctx->k.softmax_f32(c->layers + 1, m->head.mix.data, weight);
-        memset(sink.sum.data, 0, sink.sum.rows * sink.sum.cols * sizeof(float));
-        sink.weight = weight;
-    }
+    if (c->weighted_sum) sink.mix = mdl_mix_begin(ctx, m->head.mix, c->layers + 1, features.rows, c->hidden);
     eng_tensor projected = eng_tensor_new(ctx, features.rows, c->hidden);
     eng_layer_norm_into(ctx, features, m->feature_norm.gamma, m->feature_norm.beta, c->eps, features);
     eng_linear_into(ctx, features, &m->feature_projection.w, m->feature_projection.bias, KERN_ACT_NONE,
@@ -136,7 +109,7 @@ static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch 
             eng_layer_norm_into(ctx, x, m->encoder_norm.gamma, m->encoder_norm.beta, c->eps, x);
         take_state(&sink, i + 1, x);
     }
-    return c->weighted_sum ? sink.sum : x;
+    return c->weighted_sum ? sink.mix.sum : x;
 }
 
 eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs, float *logits,
@@ -152,7 +125,7 @@ eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl
         eng_tensor x = encode_frames(m, ctx, batch, features, observer);
         if (m->config.head != MDL_HEAD_NONE) {
             eng_tensor pooled = mdl_pool(m, ctx, batch, x);
-            if (m->config.head == MDL_HEAD_EMOTION) mdl_condition(m, ctx, inputs, pooled);
+            if (m->config.head == MDL_HEAD_EMOTION) pooled = mdl_condition(m, ctx, inputs, pooled);
             eng_tensor out = mdl_classify(m, ctx, pooled);
             if (eng_good(ctx)) memcpy(logits, out.data, n * m->config.labels * sizeof *logits);
         }

@@ -43,7 +43,8 @@ void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, 
 
 /* The bias table of all layers, [heads, 2 * reach - 1] (engine/attention.h). Bucket of d = key - query
  * (modeling_wavlm._relative_positions_bucket): half of the buckets for d > 0; within a half, exact below a quarter of the
- * buckets, then logarithmic up to max_distance. */
+ * buckets, then logarithmic up to max_distance. Backward: the table's gradient, to which every layer adds, summed by
+ * bucket to the embedding's. */
 eng_relative_bias mdl_relative_bias(const mdl_model *m, eng_context *ctx, size_t reach);
 
 /* Bucket of distance key - query, in [0, buckets). */
@@ -56,11 +57,14 @@ eng_gate_weights mdl_fold_gate(const mdl_gate *gate, eng_context *ctx, size_t di
 void mdl_encoder_layer(const mdl_model *m, eng_context *ctx, eng_batch batch, const mdl_layer *layer,
                        eng_relative_bias bias, eng_tensor x, eng_tensor y);
 
+/* The stages from here on record themselves while a tape does (engine/tape.h). */
+
 /* Pooling over time: [frames, hidden] to [n, pooled] (config.h, mdl_pooling). */
 eng_tensor mdl_pool(const mdl_model *m, eng_context *ctx, eng_batch batch, eng_tensor x);
 
-/* Gender, then text conditioning of the pooled vectors, in place. */
-void mdl_condition(const mdl_model *m, eng_context *ctx, const mdl_input *inputs, eng_tensor pooled);
+/* Gender, then text conditioning of the pooled vectors: a new tensor of their shape, or pooled itself where there is none.
+ * inputs: as many as pooled has rows; no gradient for the text embeddings. */
+eng_tensor mdl_condition(const mdl_model *m, eng_context *ctx, const mdl_input *inputs, eng_tensor pooled);
 
 /* Pooled vectors to logits [n, labels]. */
 eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, eng_tensor pooled);

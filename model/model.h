@@ -63,7 +63,7 @@ typedef struct mdl_model {
     eng_vector pos_bias;
     mdl_norm encoder_norm;
     eng_vector bias_embedding; /* [buckets, heads] */
-    mdl_layer *layer;            /* [layers] */
+    mdl_layer *layer;          /* [layers] */
     mdl_head_weights head;
     mdl_params params; /* of a trainable model; else empty */
 } mdl_model;
