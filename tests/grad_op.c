@@ -132,7 +132,7 @@ void grad_op_check(grad_op *c, size_t outputs)
             norm += want * want;
         }
         cr_assert_gt(compared, 0);
-        cr_assert(norm > 0 && !(sqrt(error / norm) > 1e-3), "d%s: relative error %g over %zu of %zu", in->name,
+        cr_assert(norm > 0 && sqrt(error / norm) <= 1e-3, "d%s: relative error %g over %zu of %zu", in->name,
                   sqrt(error / norm), compared, in->count);
     }
     for (size_t n = 0; n < c->inputs; n++) {
