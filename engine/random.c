@@ -33,10 +33,46 @@ static uint32_t word(eng_stream s, uint32_t i, uint32_t block[4], uint32_t *cach
     return block[i % 4];
 }
 
+enum { LANES = 8 };
+
+/* Blocks first .. first + LANES - 1 of the stream, side by side: a block's rounds wait for one another, and several
+ * blocks fill the time. */
+static void philox_lanes(eng_stream s, uint32_t first, uint32_t out[4 * LANES])
+{
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES], k0 = (uint32_t)s.seed, k1 = (uint32_t)(s.seed >> 32);
+    for (uint32_t l = 0; l < LANES; l++) {
+        c0[l] = (first + l) & UINT32_MAX / 4; /* as element indices wrap */
+        c1[l] = s.step;
+        c2[l] = s.utterance;
+        c3[l] = s.purpose;
+    }
+    for (int round = 0; round < 10; round++) {
+        for (uint32_t l = 0; l < LANES; l++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[l], p1 = (uint64_t)0xCD9E8D57u * c2[l];
+            c0[l] = (uint32_t)(p1 >> 32) ^ c1[l] ^ k0;
+            c2[l] = (uint32_t)(p0 >> 32) ^ c3[l] ^ k1;
+            c1[l] = (uint32_t)p1;
+            c3[l] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    for (size_t l = 0; l < LANES; l++) {
+        out[4 * l] = c0[l];
+        out[4 * l + 1] = c1[l];
+        out[4 * l + 2] = c2[l];
+        out[4 * l + 3] = c3[l];
+    }
+}
+
 void eng_uniform(eng_stream s, uint32_t first, size_t n, float *out)
 {
-    uint32_t block[4], cached = 0;
-    for (size_t i = 0; i < n; i++) out[i] = (float)(word(s, first + (uint32_t)i, block, &cached) >> 8) * 0x1p-24f;
+    uint32_t words[4 * LANES];
+    for (size_t i = 0; i < n;) {
+        uint32_t at = first + (uint32_t)i;
+        philox_lanes(s, at / 4, words);
+        for (size_t j = at % 4; j < 4 * LANES && i < n; j++, i++) out[i] = (float)(words[j] >> 8) * 0x1p-24f;
+    }
 }
 
 void eng_normal(eng_stream s, uint32_t first, size_t n, float *out)

@@ -100,6 +100,29 @@ static void check_one_thread(grad_op *c, const float *weights, const float *y, s
     eng_free(got);
 }
 
+/* A second backward pass must add to what the first left. */
+static void check_accumulation(grad_op *c, const float *weights, size_t outputs)
+{
+    char report[512];
+    float *once[GRAD_OP_INPUTS], *y = eng_alloc(outputs, sizeof *y);
+    for (size_t n = 0; n < c->inputs; n++) {
+        grad_op_input *in = &c->input[n];
+        once[n] = in->grad;
+        in->grad = eng_alloc(in->count, sizeof *in->grad);
+        memcpy(in->grad, once[n], in->count * sizeof *in->grad);
+    }
+    backward(c, weights, y);
+    for (size_t n = 0; n < c->inputs; n++) {
+        grad_op_input *in = &c->input[n];
+        for (size_t i = 0; i < in->count; i++) in->grad[i] -= once[n][i];
+        cr_assert(cmp_rms(in->grad, once[n], in->count, 1e-5, report, sizeof report), "added d%s: %s", in->name,
+                  report);
+        eng_free(in->grad);
+        in->grad = once[n];
+    }
+    eng_free(y);
+}
+
 /* Without a tape the forward pass may be fused: the same numbers but for rounding. */
 static void check_untaped(grad_op *c, const float *taped, size_t outputs)
 {
@@ -121,6 +144,7 @@ void grad_op_check(grad_op *c, size_t outputs)
     float *weights = support_normal(7, outputs, 1), *y = eng_alloc(outputs, sizeof *y);
     backward(c, weights, y);
     check_one_thread(c, weights, y, outputs);
+    check_accumulation(c, weights, outputs);
     check_untaped(c, y, outputs);
     for (size_t n = 0; n < c->inputs; n++) {
         grad_op_input *in = &c->input[n];

@@ -31,8 +31,9 @@ void grad_op_add(grad_op *c, const char *name, size_t count, float scale);
 eng_tensor grad_op_tensor(const grad_op *c, size_t i, size_t rows, size_t cols);
 eng_vector grad_op_vector(const grad_op *c, size_t i);
 
-/* Checks every input's gradient, and that one thread gives the same bits as two and that the tape's forward pass
- * computes what the one without computes; frees the inputs. outputs: elements of the forward pass's result. */
+/* Checks every input's gradient; that one thread gives the same bits as two, that gradients add to what is there, and
+ * that the forward pass computes under a tape what it computes without; frees the inputs. outputs: elements of its
+ * result. */
 void grad_op_check(grad_op *c, size_t outputs);
 
 #endif

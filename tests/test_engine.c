@@ -102,6 +102,23 @@ Test(random, philox_known_answers) /* Random123's kat_vectors, philox4x32 10 */
     }
 }
 
+Test(random, uniform_numbers_are_philox_words) /* also where the index wraps */
+{
+    enum { N = 100 };
+    static const uint32_t starts[] = {0, 1, 6, 1000003, UINT32_MAX - 49};
+    eng_stream s = {.seed = 0x123456789abcdef0, .step = 3, .utterance = 2, .purpose = 5};
+    for (size_t c = 0; c < sizeof starts / sizeof *starts; c++) {
+        float got[N], want[N];
+        for (size_t i = 0; i < N; i++) {
+            uint32_t at = starts[c] + (uint32_t)i, words[4];
+            eng_philox((uint32_t[]){0x9abcdef0, 0x12345678}, (uint32_t[]){at / 4, 3, 2, 5}, words);
+            want[i] = (float)(words[at % 4] >> 8) / 16777216;
+        }
+        eng_uniform(s, starts[c], N, got);
+        cr_assert(cmp_bits(got, want, N, report, sizeof report), "from %u: %s", (unsigned)starts[c], report);
+    }
+}
+
 Test(random, streams_are_positions)
 {
     enum { N = 4000 };
