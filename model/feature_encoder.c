@@ -50,7 +50,8 @@ static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, si
     eng_epilogue e = {conv->linear.bias.data, norm ? KERN_ACT_NONE : c->conv_act, NULL, 0};
     const float *centre = c->group_norm && norm ? r->group + utterance * 2 * dim : NULL;
     if (centre) e.bias = centre;
-    if (!eng_gemm_serial(k, scratch, rows, in, c->conv_stride[layer] * channels, &conv->linear.w.packed, out, ldo, &e))
+    eng_left a = {in, c->conv_stride[layer] * channels, false};
+    if (!eng_product_serial(k, scratch, rows, a, eng_weight_right(&conv->linear.w), out, ldo, false, &e))
         return false;
     if (!norm) return true;
     if (centre) k->channel_affine_f32(rows, dim, out, ldo, centre + dim, conv->norm.beta.data, out, ldo);
@@ -105,8 +106,9 @@ static void stats_task(void *arg, size_t task, size_t worker)
     float *rows = eng_arena_alloc(scratch, s.frames * dim, sizeof *rows);
     eng_epilogue e = {NULL, KERN_ACT_NONE, NULL, 0};
     memset(sum, 0, 2 * dim * sizeof *sum);
-    if (!rows || !eng_gemm_serial(&r->ctx->k, scratch, s.frames, r->waves[s.utterance] + s.first * c->conv_stride[0],
-                                  c->conv_stride[0], &r->m->conv[0].linear.w.packed, rows, dim, &e))
+    eng_left a = {r->waves[s.utterance] + s.first * c->conv_stride[0], c->conv_stride[0], false};
+    if (!rows || !eng_product_serial(&r->ctx->k, scratch, s.frames, a, eng_weight_right(&r->m->conv[0].linear.w), rows,
+                                     dim, false, &e))
         r->failed[worker] = true;
     else
         r->ctx->k.channel_moments_f32(s.frames, dim, rows, dim, NULL, sum, sum + dim);

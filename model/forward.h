@@ -31,6 +31,11 @@ typedef struct mdl_observer {
 eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs, float *logits,
                        const mdl_observer *observer, eng_error *err);
 
+/* The same, recorded where ctx->tape is set: returns the logits [n, labels] with their gradient (a backbone's last hidden
+ * state), in ctx->arena, which is not rewound. Errors go to ctx->error. */
+eng_tensor mdl_forward_recorded(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs,
+                                const mdl_observer *observer);
+
 /* ---- The stages, in the order of the data. Tensors come from ctx->arena; ctx->error is sticky. ---- */
 
 /* y = the waveform normalised by the model's rule (config.h, mdl_input_rule). */
@@ -40,6 +45,9 @@ void mdl_normalise_input(const mdl_config *c, const float *x, size_t count, floa
  * [frames, last conv_dim]. */
 void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, const float *const *waves,
                          const size_t *samples, eng_tensor out);
+
+/* The same, recorded on ctx->tape: samples are the utterances in waves [samples, 1]. Returns [frames, last conv_dim]. */
+eng_tensor mdl_feature_encoder_recorded(const mdl_model *m, eng_context *ctx, eng_batch samples, eng_tensor waves);
 
 /* The bias table of all layers, [heads, 2 * reach - 1] (engine/attention.h). Bucket of d = key - query
  * (modeling_wavlm._relative_positions_bucket): half of the buckets for d > 0; within a half, exact below a quarter of the

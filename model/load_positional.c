@@ -28,6 +28,17 @@ static void tap_scales(const float *v, size_t rows, size_t kernel, const float *
     for (size_t t = 0; t < kernel; t++) scale[t] = (float)(g[t] / sqrt(squares[t]));
 }
 
+/* For training: v and g themselves, from which every forward pass makes the weight. */
+static void load_normed(mdl_loader *l, mdl_model *m, const char *plain, const size_t shape[3])
+{
+    if (mdl_loader_has(l, plain)) {
+        mdl_loader_fail(l, ENG_E_UNSUPPORTED, "tensor %s: training needs its weight norm, as weight_g and weight_v", plain);
+        return;
+    }
+    m->pos_v = mdl_loader_param(l, "wavlm.encoder.pos_conv_embed.conv.weight_v", 3, shape);
+    m->pos_g = mdl_loader_param(l, "wavlm.encoder.pos_conv_embed.conv.weight_g", 3, (size_t[]){1, 1, shape[2]});
+}
+
 void mdl_load_positional(mdl_loader *l, mdl_model *m)
 {
     const mdl_config *c = &m->config;
@@ -40,6 +51,10 @@ void mdl_load_positional(mdl_loader *l, mdl_model *m)
     else mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
     if (l->status) return;
 
+    if (l->params) {
+        load_normed(l, m, plain, shape);
+        return;
+    }
     /* v is large and only needed here: it goes to an arena of its own */
     eng_arena temporary, *model_memory = l->memory;
     eng_arena_init(&temporary);

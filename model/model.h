@@ -65,7 +65,8 @@ typedef struct mdl_model {
     eng_vector bias_embedding; /* [buckets, heads] */
     mdl_layer *layer;          /* [layers] */
     mdl_head_weights head;
-    mdl_params params; /* of a trainable model; else empty */
+    mdl_params params;  /* of a trainable model; else empty */
+    bool train_encoder; /* a tape records the CNN feature encoder too; else it is frozen, as in the paper */
 } mdl_model;
 
 /* Loads the model at path: a folder as Hugging Face writes it, or a checkpoint file with its config.json beside it

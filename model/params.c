@@ -39,6 +39,17 @@ const mdl_param *mdl_params_find(const mdl_params *p, const char *name)
     return NULL;
 }
 
+size_t mdl_params_freeze(mdl_params *p, const char *prefix, bool frozen)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        if (strncmp(p->param[i].name, prefix, strlen(prefix)) != 0) continue;
+        p->param[i].frozen = frozen;
+        n++;
+    }
+    return n;
+}
+
 void mdl_params_clear_gradients(const mdl_params *p)
 {
     for (size_t i = 0; i < p->count; i++) memset(p->param[i].grad, 0, p->param[i].count * sizeof(float));

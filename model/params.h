@@ -19,6 +19,7 @@ typedef struct mdl_param {
     size_t ndim, shape[4], count;
     mdl_param_layout layout;
     float *data, *grad;
+    bool frozen; /* the optimizer leaves it alone */
 } mdl_param;
 
 typedef struct mdl_params {
@@ -33,6 +34,9 @@ void mdl_params_fini(mdl_params *p);
 
 /* NULL when there is none of that name. */
 const mdl_param *mdl_params_find(const mdl_params *p, const char *name);
+
+/* Freezes (or thaws) every parameter whose name begins so; returns how many there are. */
+size_t mdl_params_freeze(mdl_params *p, const char *prefix, bool frozen);
 
 /* Sets every gradient to zero. */
 void mdl_params_clear_gradients(const mdl_params *p);

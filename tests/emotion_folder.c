@@ -44,9 +44,10 @@ static eng_status write_config(const char *directory, const char *backbone, cons
     if (status) return status;
     const char *fields = strstr(text, "\"model_type\"");
     const wts_tensor *projection = wts_checkpoint_find(ser, "weight.projection.weight");
+    if (!projection) projection = wts_checkpoint_find(ser, "init.projection.weight");
     if (!fields || !projection) return eng_fail(err, ENG_E_MISSING, "%s: no model_type or projection", backbone);
     const char *gender = metadata(ser, "gender_conditioning"), *text_size = metadata(ser, "text_dim");
-    if (strcmp(text_size, "0") != 0)
+    if (strcmp(text_size, "0") != 0 && strcmp(text_size, "(absent)") != 0)
         snprintf(conditioning, sizeof conditioning, "\"text_conditioning\": \"%s\", \"text_embedding_size\": %s,\n",
                  gender, text_size);
     snprintf(head, sizeof head,
@@ -82,8 +83,9 @@ static eng_status write_weights(const char *directory, const char *backbone, con
     snprintf(path, sizeof path, "%s/model.safetensors", directory);
     status = wts_writer_open(path, 64, 4096, NULL, &w, err);
     if (!status) {
+        bool first = wts_checkpoint_find(ser, "init.projection.weight") != NULL;
         status = add_tensors(w, &upstream, "", "wavlm.", err);
-        if (!status) status = add_tensors(w, ser, "weight.", "", err);
+        if (!status) status = add_tensors(w, ser, first ? "init." : "weight.", "", err);
         if (status)
             wts_writer_abandon(w);
         else

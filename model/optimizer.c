@@ -1,0 +1,71 @@
+#include "model/optimizer.h"
+
+#include <math.h>
+
+enum { PIECE = 1 << 16 };
+
+mdl_adamw mdl_adamw_defaults(void)
+{
+    return (mdl_adamw){.learning_rate = 1e-5, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
+}
+
+eng_status mdl_optimizer_init(mdl_optimizer *o, const mdl_params *p, eng_error *err)
+{
+    *o = (mdl_optimizer){.count = p->count};
+    o->mean = eng_alloc_zero(p->count, sizeof *o->mean);
+    o->square = eng_alloc_zero(p->count, sizeof *o->square);
+    bool failed = !o->mean || !o->square;
+    for (size_t i = 0; i < p->count && !failed; i++) {
+        if (p->param[i].frozen) continue;
+        o->mean[i] = eng_alloc_zero(p->param[i].count, sizeof(float));
+        o->square[i] = eng_alloc_zero(p->param[i].count, sizeof(float));
+        failed = !o->mean[i] || !o->square[i];
+    }
+    return failed ? eng_fail(err, ENG_E_MEMORY, "out of memory for the optimizer's state") : ENG_OK;
+}
+
+void mdl_optimizer_fini(mdl_optimizer *o)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (o->mean) eng_free(o->mean[i]);
+        if (o->square) eng_free(o->square[i]);
+    }
+    eng_free(o->mean);
+    eng_free(o->square);
+    *o = (mdl_optimizer){0};
+}
+
+typedef struct step_run {
+    const kern_table *k;
+    const mdl_param *param;
+    float *mean, *square;
+    kern_adamw a;
+} step_run;
+
+static void step_task(void *arg, size_t task, size_t worker)
+{
+    (void)worker;
+    const step_run *r = arg;
+    size_t first = task * PIECE, left = r->param->count - first, n = left < PIECE ? left : PIECE;
+    r->k->adamw_f32(n, r->param->data + first, r->param->grad + first, r->mean + first, r->square + first, &r->a);
+}
+
+void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx, const mdl_adamw *a,
+                        double gradient_scale)
+{
+    double t = (double)++o->step;
+    kern_adamw constants = {.decay = (float)(1 - a->learning_rate * a->weight_decay),
+                            .step_size = (float)(a->learning_rate / (1 - pow(a->beta1, t))),
+                            .root = (float)sqrt(1 - pow(a->beta2, t)),
+                            .eps = (float)a->eps,
+                            .beta1 = (float)a->beta1,
+                            .one_minus_beta1 = (float)(1 - a->beta1),
+                            .beta2 = (float)a->beta2,
+                            .one_minus_beta2 = (float)(1 - a->beta2),
+                            .grad_scale = (float)gradient_scale};
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->param[i].frozen) continue;
+        step_run run = {&ctx->k, &p->param[i], o->mean[i], o->square[i], constants};
+        eng_pool_run(ctx->pool, (p->param[i].count + PIECE - 1) / PIECE, step_task, &run);
+    }
+}

@@ -1,0 +1,30 @@
+/* AdamW over a model's parameters (Loshchilov and Hutter, "Decoupled weight decay regularization"; torch.optim.AdamW). */
+#ifndef MODEL_OPTIMIZER_H
+#define MODEL_OPTIMIZER_H
+
+#include "engine/context.h"
+#include "model/params.h"
+
+typedef struct mdl_adamw {
+    double learning_rate, beta1, beta2, eps, weight_decay;
+} mdl_adamw;
+
+/* torch's defaults but for the rates, which are the paper's (arXiv 2405.04485): 1e-5 and 0.01. */
+mdl_adamw mdl_adamw_defaults(void);
+
+/* First and second moments of every parameter that learns, and the number of steps taken. */
+typedef struct mdl_optimizer {
+    size_t step, count;
+    float **mean, **square; /* [count] of [param.count]; NULL for a frozen parameter */
+} mdl_optimizer;
+
+/* Moments of zero for p's parameters. Error: out of memory. Free with mdl_optimizer_fini, also after an error. */
+eng_status mdl_optimizer_init(mdl_optimizer *o, const mdl_params *p, eng_error *err);
+void mdl_optimizer_fini(mdl_optimizer *o);
+
+/* One step: every parameter that is not frozen moves along its gradient times gradient_scale. The same bits on any number
+ * of threads. */
+void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx, const mdl_adamw *a,
+                        double gradient_scale);
+
+#endif
