@@ -4,7 +4,8 @@
 
 /* ---- Cross-entropy and focal loss ----
  * With q[c] = class_weight[c] t[c] / divisor and f(p) = -(1 - p)^gamma log p:
- *   loss = sum of q[c] f(p[c]),  dlogit[k] = sum over c of q[c] f'(p[c]) p[c] ((c == k) - p[k]) = q[k] h[k] - p[k] sum q h
+ *   loss = sum of q[c] f(p[c])
+ *   dlogit[k] = sum over c of q[c] f'(p[c]) p[c] ((c == k) - p[k]) = q[k] h[k] - p[k] sum q h
  * where h = p f'(p) = gamma (1 - p)^(gamma - 1) p log p - (1 - p)^gamma, which is -1 for gamma = 0. */
 
 /* Where an utterance's target comes from: its label, or a row of probabilities. */

@@ -1,7 +1,7 @@
-/* What training minimises. Each function takes logits [n, C] with a gradient, adds to it scale times the gradient of its
- * loss, and returns the loss (not scaled), all in double on the calling thread. A loss of several is a call each with
- * its scale; a batch in parts is a call a part, with the part's share of mdl_loss_divisor as its scale. NaN and infinite
- * logits give a loss that is not finite. */
+/* What training minimises. Each function takes logits [n, C], n and C at least 1, with a gradient, adds to it scale
+ * times the gradient of its loss, and returns the loss (not scaled); it computes in double on the calling thread. A loss
+ * of several is a call each with its scale; a batch in parts is a call a part, with the part's share of
+ * mdl_loss_divisor as its scale. NaN or +inf among the logits gives NaN, which is the caller's to notice. */
 #ifndef MODEL_LOSS_H
 #define MODEL_LOSS_H
 
@@ -27,8 +27,8 @@ double mdl_loss_probabilities(eng_tensor logits, const float *target, const mdl_
 /* What mdl_loss_labels divides by: the sum over u < n of class_weight[label[u]]. */
 double mdl_loss_divisor(size_t n, const size_t *label, const mdl_loss_options *o);
 
-/* 1 - CCC, the mean over the C attributes (arousal, valence, dominance) of Lin's concordance correlation coefficient (1989,
- * Biometrics 45, 255-268) over the n utterances, with population moments:
+/* 1 - CCC, the mean over the C attributes (arousal, valence, dominance) of Lin's concordance correlation coefficient
+ * (1989, Biometrics 45, 255-268) over the n utterances, with population moments:
  *   CCC = 2 cov(x, y) / (var x + var y + (mean x - mean y)^2)
  * between x, a column of predicted, and y, the same column of target [n, C]; 1 where all of x and y are one number. */
 double mdl_loss_concordance(eng_tensor predicted, const float *target, double scale);

@@ -85,8 +85,8 @@ static void dot_rows(void *arg, size_t first, size_t rows, double *sums)
 {
     const state_saved *s = arg;
     eng_tensor sum = s->mix.sum;
-    s->k->channel_dot_f32(rows, sum.cols, eng_row(s->state, first), s->state.stride, eng_grad_row(sum, first), sum.stride,
-                          sums);
+    s->k->channel_dot_f32(rows, sum.cols, eng_row(s->state, first), s->state.stride, eng_grad_row(sum, first),
+                          sum.stride, sums);
 }
 
 static void state_backward(eng_context *ctx, void *saved)
@@ -94,7 +94,8 @@ static void state_backward(eng_context *ctx, void *saved)
     state_saved *s = saved;
     eng_tensor sum = s->mix.sum;
     if (s->state.grad)
-        add_scaled(ctx, sum.rows, sum.cols, s->mix.weight[s->index], sum.grad, sum.stride, s->state.grad, s->state.stride);
+        add_scaled(ctx, sum.rows, sum.cols, s->mix.weight[s->index], sum.grad, sum.stride, s->state.grad,
+                   s->state.stride);
     if (!s->mix.dweight) return;
     double *sums = eng_arena_alloc(ctx->arena, sum.cols, sizeof *sums);
     if (!sums) {

@@ -10,8 +10,12 @@
  * Backward, with w_t = a_t or 1/frames, mu and sigma the two halves of p, and dvar = dsigma / (2 sigma), 0 where the
  * variance is below 1e-5:
  *
- *   dx_t += w_t (dmu + 2 dvar (x_t - mu));  attention: da_t = dmu . (x_t - mu) + dvar . (x_t - mu)^2 (but for a constant,
- *   which the softmax ignores);  s_t = v . tanh(...):  ds_t = a_t (da_t - sum a da);  dtanh_t += ds_t v;  dv += ds_t tanh_t
+ *   dx_t += w_t (dmu + 2 dvar (x_t - mu))
+ *
+ * and with attention, whose scores are s_t = v . h_t, h_t = tanh(W x_t + b),
+ *
+ *   da_t = dmu . (x_t - mu) + dvar . (x_t - mu)^2 (but for a constant, which the softmax ignores)
+ *   ds_t = a_t (da_t - sum a da),  dh_t += ds_t v,  dv += sum ds_t h_t
  *
  * all in double. Kept: the sums, a, tanh(W x + b). */
 #include <math.h>

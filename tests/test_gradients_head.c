@@ -150,7 +150,8 @@ enum { ROWS = 5, POOLED = 6, TEXT = 4 };
 static eng_tensor condition_forward(grad_op *c)
 {
     static const int genders[ROWS] = {1, 0, 1, 1, 0};
-    static const float texts[ROWS * TEXT] = {1, -2, 0.5f, 3, 0.25f, -1, 2, 1, -0.5f, 1, 1, -1, 2, 0, 1, -3, 0, 1, -1, 1};
+    static const float texts[ROWS * TEXT] = {1, -2, 0.5f, 3, 0.25f, -1, 2, 1, -0.5f, 1,
+                                             1, -1, 2,    0, 1,     -3, 0, 1, -1,    1};
     mdl_input inputs[ROWS];
     for (size_t u = 0; u < ROWS; u++) inputs[u] = (mdl_input){.gender = genders[u], .text = texts + u * TEXT};
     size_t next = 1;
