@@ -176,6 +176,17 @@ Test(safetensors, lies)
     }
 }
 
+/* Found by tests/fuzz.sh: no tensors at all, with and without bytes behind the header. */
+Test(safetensors, empty)
+{
+    kern_table k = scalar();
+    bytes none = file_safetensors("{}", 0), more = file_safetensors("{}", 4);
+    cr_assert_eq(file_check(none.data, none.size, &k, NULL), ENG_OK);
+    cr_assert_eq(file_check(more.data, more.size, &k, NULL), ENG_E_FORMAT);
+    bytes_free(&none);
+    bytes_free(&more);
+}
+
 Test(safetensors, header_length)
 {
     static const uint64_t lengths[] = {

@@ -140,7 +140,8 @@ static eng_status read_header(reader *r, const wts_value *header, wts_checkpoint
         if (status == ENG_OK) status = wts_store_add_tensor(c, &t, r->err);
         if (status != ENG_OK) return status;
     }
-    return check_places(r, c->tensors + first, c->count - first);
+    /* a header without tensors leaves c->tensors NULL, to which not even 0 may be added */
+    return check_places(r, c->tensors ? c->tensors + first : NULL, c->count - first);
 }
 
 eng_status wts_safetensors_read(const char *path, const wts_mapping *m, wts_checkpoint *c, eng_error *err)
