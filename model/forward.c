@@ -178,8 +178,9 @@ static eng_tensor logits_of(const mdl_model *m, eng_context *ctx, size_t n, cons
 }
 
 eng_tensor mdl_forward_recorded(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs,
-                                const mdl_observer *observer)
+                                const mdl_training *training, const mdl_observer *observer)
 {
+    (void)training;
     if (!eng_good(ctx) || check_inputs(m, n, inputs, &ctx->error) || n == 0) return (eng_tensor){0};
     return logits_of(m, ctx, n, inputs, observer);
 }

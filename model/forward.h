@@ -4,6 +4,7 @@
 
 #include "engine/context.h"
 #include "model/model.h"
+#include "model/training.h"
 
 typedef struct mdl_input {
     const float *samples; /* mono, 16 kHz, finite */
@@ -32,9 +33,10 @@ eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl
                        const mdl_observer *observer, eng_error *err);
 
 /* The same, recorded where ctx->tape is set: returns the logits [n, labels] with their gradient (a backbone's last hidden
- * state), in ctx->arena, which is not rewound. Errors go to ctx->error. */
+ * state), in ctx->arena, which is not rewound. training may be NULL: nothing is dropped, every activation is kept. Errors
+ * go to ctx->error. */
 eng_tensor mdl_forward_recorded(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs,
-                                const mdl_observer *observer);
+                                const mdl_training *training, const mdl_observer *observer);
 
 /* ---- The stages, in the order of the data. Tensors come from ctx->arena; ctx->error is sticky. ---- */
 

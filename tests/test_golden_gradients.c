@@ -90,7 +90,7 @@ typedef struct golden_case {
 static double loss_of(golden_case *c)
 {
     eng_arena_mark mark = eng_arena_save(c->e->ctx.arena);
-    eng_tensor logits = mdl_forward_recorded(c->m, &c->e->ctx, BATCH, c->inputs, NULL);
+    eng_tensor logits = mdl_forward_recorded(c->m, &c->e->ctx, BATCH, c->inputs, NULL, NULL);
     cr_assert(eng_good(&c->e->ctx), "%s", c->e->ctx.error.message);
     float unused[BATCH * LABELS];
     logits.grad = logits.grad ? logits.grad : unused;

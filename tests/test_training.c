@@ -76,7 +76,7 @@ static double step(training *t)
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     mdl_params_clear_gradients(&t->m->params);
     ctx->tape = &t->tape;
-    eng_tensor logits = mdl_forward_recorded(t->m, ctx, BATCH, t->inputs, NULL);
+    eng_tensor logits = mdl_forward_recorded(t->m, ctx, BATCH, t->inputs, NULL, NULL);
     cr_assert(eng_good(ctx), "%s", ctx->error.message);
     double loss = mdl_loss_labels(logits, t->labels, &plain, 1);
     eng_backward(ctx);

@@ -1,0 +1,31 @@
+/* The model that a training begins with: from a checkpoint, or with random weights from a configuration alone; with the
+ * checkpoint's head, or a new one. */
+#ifndef MODEL_CREATE_H
+#define MODEL_CREATE_H
+
+#include "model/model.h"
+
+/* The head that is wanted. A field that was not asked for follows the checkpoint's (or config.json's) head, or, for a new
+ * head, the default. */
+typedef struct mdl_head_request {
+    size_t labels;            /* of the data, at least 1 */
+    const char *const *label; /* [labels], in the order of a new head's ids */
+    bool regression;          /* the labels are attributes: outputs are values */
+    const mdl_pooling *pooling;                /* NULL: not asked for (new head: mean) */
+    const mdl_conditioning *gender, *text;     /* NULL: not asked for (new head: none) */
+    size_t text_size;                          /* of the text embeddings; 0: there are none */
+    size_t projection;                         /* classifier_proj_size; 0: not asked for (new head: 256) */
+    bool renew;                                /* replace a head that is there */
+} mdl_head_request;
+
+/* Opens init for training. init is what mdl_model_load takes, or a folder with config.json (and maybe
+ * preprocessor_config.json) and no checkpoint: then all weights are random, drawn from seed as
+ * transformers.WavLMPreTrainedModel._init_weights and torch.nn's defaults do for the head. A backbone (and a model whose
+ * head is to be renewed) gets a new WavLMForSpeechEmotion head, also drawn from seed. A model with a head goes on from it:
+ * asking for another pooling, conditioning, projection or other labels than it has is an error that says which and that
+ * the head can be renewed. *new_head: whether the head is new; *random_backbone: whether the backbone is. Every parameter
+ * is in m->params. Free with mdl_model_free. */
+eng_status mdl_model_create(const char *init, const mdl_head_request *want, uint64_t seed, const kern_table *k,
+                            eng_pool *pool, mdl_model **out, bool *new_head, bool *random_backbone, eng_error *err);
+
+#endif

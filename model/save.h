@@ -1,0 +1,19 @@
+/* Writing a trainable model as Hugging Face and this project read it. */
+#ifndef MODEL_SAVE_H
+#define MODEL_SAVE_H
+
+#include "model/model.h"
+
+/* Writes config.json, preprocessor_config.json and model.safetensors into folder, which is made if it is not there. Each
+ * file appears whole or not at all (written beside itself, synced, renamed), model.safetensors last. Tensors have Hugging
+ * Face's names and layout, f32. What mdl_model_load makes of the folder computes the same bits as m. Error: I/O, naming
+ * the file; what was there before is then still there. */
+eng_status mdl_model_save(const mdl_model *m, const char *folder, eng_error *err);
+
+/* config.json's text for m, as a heap string (eng_free); NULL when out of memory. */
+char *mdl_config_text(const mdl_config *c);
+
+/* Writes text to path, whole or not at all. */
+eng_status mdl_write_text(const char *path, const char *text, size_t length, eng_error *err);
+
+#endif
