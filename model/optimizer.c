@@ -50,22 +50,66 @@ static void step_task(void *arg, size_t task, size_t worker)
     r->k->adamw_f32(n, r->param->data + first, r->param->grad + first, r->mean + first, r->square + first, &r->a);
 }
 
+/* ---- The gradient's length ---- */
+
+typedef struct norm_run {
+    const kern_table *k;
+    const mdl_param *param;
+    double *squares; /* a piece */
+} norm_run;
+
+static void norm_task(void *arg, size_t task, size_t worker)
+{
+    (void)worker;
+    const norm_run *r = arg;
+    size_t first = task * PIECE, left = r->param->count - first;
+    r->squares[task] = r->k->sum_squares_f32(left < PIECE ? left : PIECE, r->param->grad + first);
+}
+
+double mdl_gradient_norm(const mdl_params *p, eng_context *ctx)
+{
+    double sum = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->param[i].frozen) continue;
+        eng_arena_mark mark = eng_arena_save(ctx->arena);
+        size_t pieces = (p->param[i].count + PIECE - 1) / PIECE;
+        double *squares = eng_arena_alloc(ctx->arena, pieces, sizeof *squares);
+        if (!squares) {
+            eng_out_of_memory(ctx, "the gradient's norm", pieces * sizeof *squares);
+            return NAN;
+        }
+        norm_run run = {&ctx->k, &p->param[i], squares};
+        eng_pool_run(ctx->pool, pieces, norm_task, &run);
+        for (size_t piece = 0; piece < pieces; piece++) sum += squares[piece];
+        eng_arena_rewind(ctx->arena, mark);
+    }
+    return sqrt(sum);
+}
+
+/* ---- A step ---- */
+
+static kern_adamw step_constants(const mdl_adamw *a, double rate, double t, double gradient_scale)
+{
+    return (kern_adamw){.decay = (float)(1 - rate * a->weight_decay),
+                        .step_size = (float)(rate / (1 - pow(a->beta1, t))),
+                        .root = (float)sqrt(1 - pow(a->beta2, t)),
+                        .eps = (float)a->eps,
+                        .beta1 = (float)a->beta1,
+                        .one_minus_beta1 = (float)(1 - a->beta1),
+                        .beta2 = (float)a->beta2,
+                        .one_minus_beta2 = (float)(1 - a->beta2),
+                        .grad_scale = (float)gradient_scale};
+}
+
 void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx, const mdl_adamw *a,
                         double gradient_scale)
 {
-    double t = (double)++o->step;
-    kern_adamw constants = {.decay = (float)(1 - a->learning_rate * a->weight_decay),
-                            .step_size = (float)(a->learning_rate / (1 - pow(a->beta1, t))),
-                            .root = (float)sqrt(1 - pow(a->beta2, t)),
-                            .eps = (float)a->eps,
-                            .beta1 = (float)a->beta1,
-                            .one_minus_beta1 = (float)(1 - a->beta1),
-                            .beta2 = (float)a->beta2,
-                            .one_minus_beta2 = (float)(1 - a->beta2),
-                            .grad_scale = (float)gradient_scale};
+    o->step++;
     for (size_t i = 0; i < p->count; i++) {
         if (p->param[i].frozen) continue;
-        step_run run = {&ctx->k, &p->param[i], o->mean[i], o->square[i], constants};
+        double rate = a->learning_rate * p->param[i].rate;
+        step_run run = {&ctx->k, &p->param[i], o->mean[i], o->square[i],
+                        step_constants(a, rate, (double)o->step, gradient_scale)};
         eng_pool_run(ctx->pool, (p->param[i].count + PIECE - 1) / PIECE, step_task, &run);
     }
 }

@@ -22,8 +22,13 @@ typedef struct mdl_optimizer {
 eng_status mdl_optimizer_init(mdl_optimizer *o, const mdl_params *p, eng_error *err);
 void mdl_optimizer_fini(mdl_optimizer *o);
 
-/* One step: every parameter that is not frozen moves along its gradient times gradient_scale. The same bits on any number
- * of threads. */
+/* The length of the gradient of all parameters that are not frozen (torch.nn.utils.clip_grad_norm_'s total norm), summed
+ * in double in a fixed order: the same bits on any number of threads. NaN or infinite where the gradient is. Sets
+ * ctx->error and returns NaN when out of memory. */
+double mdl_gradient_norm(const mdl_params *p, eng_context *ctx);
+
+/* One step: every parameter that is not frozen moves along its gradient times gradient_scale, at its own rate
+ * (params.h). The same bits on any number of threads. */
 void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx, const mdl_adamw *a,
                         double gradient_scale);
 

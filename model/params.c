@@ -15,7 +15,7 @@ eng_status mdl_params_add(mdl_params *p, const char *name, size_t ndim, const si
         p->capacity = capacity;
     }
     mdl_param *new = &p->param[p->count];
-    *new = (mdl_param){.name = eng_strdup(name), .ndim = ndim, .count = 1, .layout = layout, .data = data, .grad = grad};
+    *new = (mdl_param){.name = eng_strdup(name), .ndim = ndim, .count = 1, .layout = layout, .data = data, .grad = grad, .rate = 1};
     if (!new->name) return eng_fail(err, ENG_E_MEMORY, "out of memory for %zu parameters", p->count + 1);
     for (size_t i = 0; i < ndim; i++) {
         new->shape[i] = shape[i];
@@ -48,6 +48,12 @@ size_t mdl_params_freeze(mdl_params *p, const char *prefix, bool frozen)
         n++;
     }
     return n;
+}
+
+void mdl_params_set_rate(mdl_params *p, const char *prefix, double rate)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strncmp(p->param[i].name, prefix, strlen(prefix)) == 0) p->param[i].rate = rate;
 }
 
 void mdl_params_clear_gradients(const mdl_params *p)

@@ -20,6 +20,7 @@ typedef struct mdl_param {
     mdl_param_layout layout;
     float *data, *grad;
     bool frozen; /* the optimizer leaves it alone */
+    double rate; /* its learning rate, as a multiple of the optimizer's; 1 at first */
 } mdl_param;
 
 typedef struct mdl_params {
@@ -37,6 +38,9 @@ const mdl_param *mdl_params_find(const mdl_params *p, const char *name);
 
 /* Freezes (or thaws) every parameter whose name begins so; returns how many there are. */
 size_t mdl_params_freeze(mdl_params *p, const char *prefix, bool frozen);
+
+/* Sets the rate of every parameter whose name begins so. */
+void mdl_params_set_rate(mdl_params *p, const char *prefix, double rate);
 
 /* Sets every gradient to zero. */
 void mdl_params_clear_gradients(const mdl_params *p);

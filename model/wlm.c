@@ -2,11 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/audio.h"
 #include "model/forward.h"
+#include "model/tier.h"
 
 struct wlm_model {
     mdl_model *model;
@@ -43,28 +43,11 @@ const char *wlm_version(void)
 
 /* ---- Models ---- */
 
-static eng_status choose_tier(const char *name, kern_table *k, eng_error *err)
-{
-    kern_cpu cpu = kern_cpu_probe();
-    kern_tier tier = cpu.best;
-    if (!name) name = getenv("WLM_CPU");
-    if (name && *name) {
-        if (!kern_tier_find(name, &tier))
-            return eng_fail(err, ENG_E_USAGE, "unknown CPU tier \"%s\"; expected scalar, neon, avx2 or avx512", name);
-        if (!(cpu.tiers >> tier & 1))
-            return eng_fail(err, ENG_E_USAGE, "CPU tier %s is not available here; the best is %s", name,
-                            kern_tier_name(cpu.best));
-    }
-    if (!kern_table_fill(k, tier, cpu.caps))
-        return eng_fail(err, ENG_E_USAGE, "this build has no kernels for CPU tier %s", kern_tier_name(tier));
-    return ENG_OK;
-}
-
 static eng_status open_model(const char *path, const wlm_options *o, wlm_model *w, eng_error *err)
 {
     if (o->precision && strcmp(o->precision, "f32") != 0)
         return eng_fail(err, ENG_E_UNSUPPORTED, "precision \"%s\" is not supported; expected f32", o->precision);
-    eng_status status = choose_tier(o->cpu, &w->context.k, err);
+    eng_status status = mdl_choose_tier(o->cpu, &w->context.k, err);
     if (!status) status = eng_pool_new(o->threads, &w->pool, err);
     if (!status) status = mdl_model_load(path, &w->context.k, w->pool, &w->model, err);
     if (status) return status;

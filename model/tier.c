@@ -1,0 +1,20 @@
+#include "model/tier.h"
+
+#include <stdlib.h>
+
+eng_status mdl_choose_tier(const char *name, kern_table *k, eng_error *err)
+{
+    kern_cpu cpu = kern_cpu_probe();
+    kern_tier tier = cpu.best;
+    if (!name) name = getenv("WLM_CPU");
+    if (name && *name) {
+        if (!kern_tier_find(name, &tier))
+            return eng_fail(err, ENG_E_USAGE, "unknown CPU tier \"%s\"; expected scalar, neon, avx2 or avx512", name);
+        if (!(cpu.tiers >> tier & 1))
+            return eng_fail(err, ENG_E_USAGE, "CPU tier %s is not available here; the best is %s", name,
+                            kern_tier_name(cpu.best));
+    }
+    if (!kern_table_fill(k, tier, cpu.caps))
+        return eng_fail(err, ENG_E_USAGE, "this build has no kernels for CPU tier %s", kern_tier_name(tier));
+    return ENG_OK;
+}
