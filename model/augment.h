@@ -9,15 +9,18 @@
 
 /* Each is drawn anew for an utterance and epoch, uniformly in its range. */
 typedef struct mdl_augmentation {
-    double gain_db;              /* level: -gain_db .. gain_db */
-    double noise_prob;           /* share of utterances that get noise; white to brown, drawn too */
-    double snr_low, snr_high;    /* dB, of that noise */
-    double speed;                /* resampling: duration by 1/f, pitch and formants by f, f in 1-speed .. 1+speed */
-    double pitch;                /* semitones, -pitch .. pitch, duration kept */
+    double gain_db;           /* level: -gain_db .. gain_db */
+    double noise_prob;        /* share of utterances that get noise; white to brown, drawn too */
+    double snr_low, snr_high; /* dB, of that noise */
+    double speed;             /* resampling: duration by 1/f, pitch and formants by f, f in 1-speed .. 1+speed */
+    double pitch;             /* semitones, -pitch .. pitch, duration kept */
 } mdl_augmentation;
 
-/* The augmented copy of in [count] (16 kHz), crop applied: at most max_samples (0: no limit) from a drawn position. *out
- * is from eng_alloc. Error: out of memory. */
+/* The augmented copy of in [count] (16 kHz, may be NULL for count 0), crop applied: at most max_samples (0: no limit)
+ * from a drawn position; without the crop it has round(count / f) samples. The SNR is that of the copy. Silence gets no
+ * noise; nothing is clipped; without augmentation and crop it is the input, bit for bit. *out is from eng_alloc.
+ * Errors: ENG_E_USAGE for options outside gain_db 0 .. 200, noise_prob 0 .. 1, snr_low <= snr_high within -200 .. 200,
+ * speed 0 .. 0.9, pitch 0 .. 24; ENG_E_MEMORY. */
 eng_status mdl_augment(const mdl_augmentation *a, uint64_t seed, uint32_t epoch, uint32_t utterance, const float *in,
                        size_t count, size_t max_samples, float **out, size_t *out_count, eng_error *err);
 
