@@ -7,10 +7,11 @@
 #include "engine/error.h"
 
 /* Classes, as scikit-learn counts them: precision, recall and F1 are 0 where their divisor is 0; macro-F1 and recall
- * are means over the classes that occur in truth or prediction (F1) and in truth (recall). */
+ * are means over the classes that occur in truth or prediction (F1) and in truth (recall); over none, they and the
+ * accuracy are NaN. */
 typedef struct mdl_class_scores {
     size_t classes, count;
-    size_t *confusion;             /* [classes, classes], row: truth, column: prediction */
+    size_t *confusion;               /* [classes, classes], row: truth, column: prediction */
     double *precision, *recall, *f1; /* [classes] */
     double macro_f1, accuracy, uar;  /* uar: unweighted average recall */
 } mdl_class_scores;
@@ -20,8 +21,8 @@ eng_status mdl_class_scores_init(mdl_class_scores *s, size_t classes, size_t n, 
                                  const size_t *predicted, eng_error *err);
 void mdl_class_scores_fini(mdl_class_scores *s);
 
-/* Lin's concordance correlation coefficient of column c of predicted and truth, [n, columns] each (model/loss.h); NaN for
- * n = 0, 1 where both are the same one number. */
+/* Lin's concordance correlation coefficient of column c of predicted and truth, [n, columns] each, as in
+ * model/loss.h: NaN for n = 0, 1 where both are the same one number. */
 double mdl_concordance(size_t n, size_t columns, size_t c, const float *predicted, const float *truth);
 
 #endif
