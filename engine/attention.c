@@ -4,7 +4,7 @@
  *   S = Q K^T;  P = exp(S * scale + gate * bias - running max);  O = O * rescale + P V;  at the end O /= running sum
  *
  * Key tiles start at the utterance's first frame and have a fixed width, so a query's arithmetic does not depend on which
- * block or batch it is in. */
+ * block or batch it is in. Dropout multiplies P by its mask after the sum was taken. */
 #include "engine/attention.h"
 
 #include <math.h>
@@ -18,6 +18,7 @@ enum { QUERIES_A_TASK = 2048 };
 typedef struct attention_part {
     size_t begin, frames;          /* the utterance */
     size_t first_query, queries;   /* within the utterance */
+    size_t utterance;
 } attention_part;
 
 typedef struct attention_run {
@@ -27,6 +28,7 @@ typedef struct attention_run {
     size_t heads, dim;
     float scale;
     eng_relative_bias bias;
+    eng_attention_dropout dropout;
     float *max, *inverse_sum; /* [heads, frames], kept for the backward pass; else NULL */
     bool *failed;
 } attention_run;
@@ -37,6 +39,7 @@ typedef struct head_scratch {
     float *keys;     /* panels [ceil(frames / nr)] of [dim][nr] */
     float *values;   /* panels [ceil(dim / nr)] of [frames][nr] */
     float *scores;   /* [ENG_MAX_QUERIES, tile] */
+    float *masks;    /* as scores; NULL: nothing is dropped */
     float *queries;  /* [ENG_MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
     float *out;      /* [ENG_MAX_QUERIES, dim]  the same few cache sets */
 } head_scratch;
@@ -55,6 +58,11 @@ static bool pack_head(const attention_run *r, const attention_part *p, size_t he
     s->keys = eng_arena_alloc(scratch, key_panels * nr * dim, sizeof(float));
     s->values = eng_arena_alloc(scratch, value_panels * nr * p->frames, sizeof(float));
     s->scores = eng_arena_alloc(scratch, ENG_MAX_QUERIES * s->tile, sizeof(float));
+    s->masks = NULL;
+    if (r->dropout.p > 0) {
+        s->masks = eng_arena_alloc(scratch, ENG_MAX_QUERIES * s->tile, sizeof(float));
+        if (!s->masks) return false;
+    }
     s->queries = eng_arena_alloc(scratch, ENG_MAX_QUERIES * dim, sizeof(float));
     s->out = eng_arena_alloc(scratch, ENG_MAX_QUERIES * dim, sizeof(float));
     if (!s->keys || !s->values || !s->scores || !s->queries || !s->out) return false;
@@ -84,6 +92,11 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
         k->attention_softmax_f32(queries, keys, s->scores, s->tile, r->scale, gate,
                                  bias + ((ptrdiff_t)key - (ptrdiff_t)query), running_max, running_sum, rescale);
         if (key) k->scale_rows_f32(queries, dim, s->out, dim, rescale);
+        if (s->masks) {
+            eng_attention_masks(&r->dropout, r->dropout.ids[p->utterance], head, p->frames, query, queries, key, keys,
+                                s->masks, s->tile);
+            eng_attention_apply(k, queries, keys, s->masks, s->scores, s->tile);
+        }
         eng_attention_product(k, queries, dim, keys, s->scores, s->tile, s->values, p->frames, key, s->out, dim, key > 0);
     }
     for (size_t i = 0; i < queries; i++) rescale[i] = 1.0f / running_sum[i];
@@ -120,22 +133,32 @@ static size_t cut_parts(eng_batch batch, attention_part *out)
     for (size_t u = 0; u < batch.n; u++) {
         size_t frames = eng_batch_frames(batch, u);
         for (size_t q = 0; q < frames; q += QUERIES_A_TASK, n++)
-            if (out) out[n] = (attention_part){batch.offset[u], frames, q, min_size(QUERIES_A_TASK, frames - q)};
+            if (out) out[n] = (attention_part){batch.offset[u], frames, q, min_size(QUERIES_A_TASK, frames - q), u};
     }
     return n;
 }
 
-eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
-                         eng_relative_bias bias)
+static void check_shapes(eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate, eng_relative_bias bias,
+                         eng_attention_dropout dropout)
 {
     size_t width = qkv.cols / 3;
-    eng_tensor out = eng_tensor_new(ctx, qkv.rows, width);
-    if (!eng_good(ctx)) return out;
     ENG_CHECK(heads && qkv.cols == 3 * width && width % heads == 0 && gate.rows == heads && gate.cols == qkv.rows,
               "attention: qkv [%zu, %zu], %zu heads, gate [%zu, %zu]", qkv.rows, qkv.cols, heads, gate.rows, gate.cols);
     for (size_t u = 0; u < batch.n; u++)
         ENG_CHECK(eng_batch_frames(batch, u) <= bias.reach, "attention: %zu frames, bias table reaches %zu",
                   eng_batch_frames(batch, u), bias.reach);
+    ENG_CHECK(dropout.p >= 0 && dropout.p <= 1, "attention: p = %g", (double)dropout.p);
+}
+
+eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
+                                 eng_relative_bias bias, const eng_attention_dropout *dropout)
+{
+    static const eng_attention_dropout none = {.p = 0};
+    eng_attention_dropout drop = dropout ? *dropout : none;
+    size_t width = qkv.cols / 3;
+    eng_tensor out = eng_tensor_new(ctx, qkv.rows, width);
+    if (!eng_good(ctx)) return out;
+    check_shapes(batch, qkv, heads, gate, bias, drop);
     float *max = NULL, *inverse_sum = NULL;
     if (ctx->tape) {
         max = eng_tensor_plain(ctx, heads, qkv.rows).data;
@@ -152,13 +175,19 @@ eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size
     }
     memset(failed, 0, threads * sizeof *failed);
     cut_parts(batch, parts);
-    attention_run run = {ctx,  parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, max, inverse_sum,
+    attention_run run = {ctx, parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, drop, max, inverse_sum,
                          failed};
     eng_pool_run(ctx->pool, n * heads, attention_task, &run);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) eng_out_of_memory(ctx, "attention", 2 * bias.reach * dim * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);
     eng_attention_saved *saved = eng_record(ctx, eng_attention_backward, sizeof *saved);
-    if (saved) *saved = (eng_attention_saved){batch, heads, qkv, gate, out, bias, max, inverse_sum};
+    if (saved) *saved = (eng_attention_saved){batch, heads, qkv, gate, out, bias, max, inverse_sum, drop};
     return out;
+}
+
+eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
+                         eng_relative_bias bias)
+{
+    return eng_attention_dropped(ctx, batch, qkv, heads, gate, bias, NULL);
 }

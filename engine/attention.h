@@ -5,6 +5,7 @@
 
 #include "engine/context.h"
 #include "engine/param.h"
+#include "engine/random.h"
 
 /* The bias of head h for key - query = d is table[h * (2 * reach - 1) + reach - 1 + d], for |d| < reach. */
 typedef struct eng_relative_bias {
@@ -29,5 +30,20 @@ eng_tensor eng_relative_gate(eng_context *ctx, eng_tensor x, size_t heads, eng_g
  * theirs by kern_table.attention_backward_f32. */
 eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
                          eng_relative_bias bias);
+
+/* Dropout of attention probabilities, 0 <= p <= 1. Of an utterance with T frames, the probability of head h, query q and
+ * key k, counted from its first frame, is dropped if number q * T + k (modulo 2^32) of the stream (seed, step, ids[u],
+ * purpose + h) is below p; the stream's own utterance is not looked at. */
+typedef struct eng_attention_dropout {
+    float p;
+    eng_stream stream;
+    const uint32_t *ids; /* [batch.n] */
+} eng_attention_dropout;
+
+/* eng_attention, the probabilities (after the softmax) multiplied by mask / (1 - p) before they meet the values. p = 0 or
+ * dropout NULL: eng_attention itself. Backward, the mask drawn again tile by tile: with D = mask / (1 - p),
+ * dV = (D * P)^T dO and dP = D * (dO V^T); the rest as above. ids are kept until then. */
+eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
+                                 eng_relative_bias bias, const eng_attention_dropout *dropout);
 
 #endif

@@ -1,7 +1,8 @@
 /* Backward pass of attention: one task is a head, over all utterances, so that its bias table's gradient has one writer.
  *
  * For each block of queries and tile of keys, recomputed: S = Q K^T and dP = dO V^T; then P and dS in place; then
- * dV += P^T dO, dK += dS^T Q, dQ += dS K. Sums run over blocks and tiles in their order. */
+ * dV += P^T dO, dK += dS^T Q, dQ += dS K. Sums run over blocks and tiles in their order. With dropout the tile's mask is
+ * drawn again, for dP before dS is formed and for P before dV is. */
 #include <math.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ typedef struct head_panels {
     float *query_rows, *out_rows; /* of a block, Q and dO: panels [queries][nr] */
     float *queries, *dout;        /* of a block, [queries, dim] */
     float *scores, *dscores;      /* [queries, tile] */
+    float *masks;                 /* as scores; empty where nothing is dropped */
     float *turned;                /* [tile, queries]: a tile's transpose */
     float *dqueries;              /* of a block, [queries, dim] */
     float *dkeys, *dvalues;       /* [frames, dim] */
@@ -49,6 +51,7 @@ static bool new_panels(const backward_run *r, eng_arena *scratch, size_t frames,
                   {&h->dout, ENG_MAX_QUERIES * dim},
                   {&h->scores, ENG_MAX_QUERIES * h->tile},
                   {&h->dscores, ENG_MAX_QUERIES * h->tile},
+                  {&h->masks, r->s->dropout.p > 0 ? ENG_MAX_QUERIES * h->tile : 0},
                   {&h->turned, ENG_MAX_QUERIES * h->tile},
                   {&h->dqueries, ENG_MAX_QUERIES * dim},
                   {&h->dkeys, frames * dim},
@@ -62,21 +65,29 @@ static bool new_panels(const backward_run *r, eng_arena *scratch, size_t frames,
     return true;
 }
 
-/* One tile: queries `first`.. (rows of the whole batch) against keys key.. of the utterance. */
-static void backward_tile(const backward_run *r, const head_panels *h, size_t head, size_t begin, size_t frames,
-                          size_t first, size_t queries, size_t key, size_t keys, const float *delta)
+/* One tile: queries `first`.. (rows of the whole batch) against keys key.. of utterance u. */
+static void backward_tile(const backward_run *r, const head_panels *h, size_t head, size_t u, size_t first,
+                          size_t queries, size_t key, size_t keys, const float *delta)
 {
     const eng_attention_saved *s = r->s;
     const kern_table *k = &r->ctx->k;
     size_t dim = r->dim, tile = h->tile, row = head * s->gate.cols + first;
+    size_t begin = s->batch.offset[u], frames = eng_batch_frames(s->batch, u);
+    bool drops = s->dropout.p > 0;
     ptrdiff_t centre = (ptrdiff_t)(head * (2 * s->bias.reach - 1) + s->bias.reach - 1);
     ptrdiff_t entry = centre + (ptrdiff_t)key - (ptrdiff_t)(first - begin);
     float *dgate = s->gate.grad + head * s->gate.stride + first;
     eng_attention_product(k, queries, keys, dim, h->queries, dim, h->keys + key * dim, dim, 0, h->scores, tile, false);
     eng_attention_product(k, queries, keys, dim, h->dout, dim, h->values + key * dim, dim, 0, h->dscores, tile, false);
+    if (drops) {
+        eng_attention_masks(&s->dropout, s->dropout.ids[u], head, frames, first - begin, queries, key, keys, h->masks,
+                            tile);
+        eng_attention_apply(k, queries, keys, h->masks, h->dscores, tile);
+    }
     k->attention_backward_f32(queries, keys, h->scores, tile, h->dscores, tile, 1.0f / sqrtf((float)dim),
                               eng_row(s->gate, head) + first, s->bias.table + entry, s->max + row, s->inverse_sum + row,
                               delta, dgate, s->bias.grad ? s->bias.grad + entry : NULL);
+    if (drops) eng_attention_apply(k, queries, keys, h->masks, h->scores, tile);
     k->transpose_f32(queries, keys, h->scores, tile, h->turned, ENG_MAX_QUERIES);
     eng_attention_product(k, keys, dim, queries, h->turned, ENG_MAX_QUERIES, h->out_rows, queries, 0,
                           h->dvalues + key * dim, dim, true);
@@ -91,12 +102,12 @@ static void add_rows(const kern_table *k, size_t rows, size_t dim, const float *
     for (size_t i = 0; i < rows; i++) k->add_f32(dim, out + i * ldo, x + i * dim, out + i * ldo);
 }
 
-static void backward_block(const backward_run *r, const head_panels *h, size_t head, size_t begin, size_t frames,
-                           size_t first, size_t queries)
+static void backward_block(const backward_run *r, const head_panels *h, size_t head, size_t u, size_t first,
+                           size_t queries)
 {
     const eng_attention_saved *s = r->s;
     const kern_table *k = &r->ctx->k;
-    size_t dim = r->dim, column = head * dim;
+    size_t dim = r->dim, column = head * dim, frames = eng_batch_frames(s->batch, u);
     float delta[ENG_MAX_QUERIES];
     for (size_t i = 0; i < queries; i++) {
         memcpy(h->queries + i * dim, eng_row(s->qkv, first + i) + column, dim * sizeof(float));
@@ -106,7 +117,7 @@ static void backward_block(const backward_run *r, const head_panels *h, size_t h
     eng_attention_pack_rows(k, queries, dim, h->queries, dim, h->query_rows);
     eng_attention_pack_rows(k, queries, dim, h->dout, dim, h->out_rows);
     for (size_t key = 0; key < frames; key += h->tile)
-        backward_tile(r, h, head, begin, frames, first, queries, key, min_size(h->tile, frames - key), delta);
+        backward_tile(r, h, head, u, first, queries, key, min_size(h->tile, frames - key), delta);
     add_rows(k, queries, dim, h->dqueries, eng_grad_row(s->qkv, first) + column, s->qkv.stride);
 }
 
@@ -130,7 +141,7 @@ static void backward_task(void *arg, size_t head, size_t worker)
         eng_attention_pack_columns(k, frames, dim, values, stride, h.values);
         eng_attention_pack_rows(k, frames, dim, keys, stride, h.key_rows);
         for (size_t q = 0; q < frames; q += block)
-            backward_block(r, &h, head, begin, frames, begin + q, min_size(block, frames - q));
+            backward_block(r, &h, head, u, begin + q, min_size(block, frames - q));
         add_rows(k, frames, dim, h.dkeys, eng_grad_row(s->qkv, begin) + width + head * dim, stride);
         add_rows(k, frames, dim, h.dvalues, eng_grad_row(s->qkv, begin) + 2 * width + head * dim, stride);
         eng_arena_rewind(scratch, mark);

@@ -37,3 +37,22 @@ void eng_attention_pack_columns(const kern_table *k, size_t rows, size_t n, cons
     for (size_t i = 0; i < rows; i += nr)
         k->gemm_pack_f32(min_size(nr, rows - i), n, x + i * ldx, ldx, panels + i * n);
 }
+
+void eng_attention_masks(const eng_attention_dropout *d, uint32_t id, size_t head, size_t frames, size_t query,
+                         size_t queries, size_t key, size_t keys, float *masks, size_t ld)
+{
+    float kept = d->p < 1 ? 1 / (1 - d->p) : 0;
+    eng_stream stream = d->stream;
+    stream.utterance = id;
+    stream.purpose += (uint32_t)head;
+    for (size_t i = 0; i < queries; i++) {
+        float *row = masks + i * ld;
+        eng_uniform(stream, (uint32_t)((query + i) * frames + key), keys, row);
+        for (size_t j = 0; j < keys; j++) row[j] = row[j] < d->p ? 0 : kept;
+    }
+}
+
+void eng_attention_apply(const kern_table *k, size_t rows, size_t n, const float *masks, float *x, size_t ld)
+{
+    for (size_t i = 0; i < rows; i++) k->mul_f32(n, x + i * ld, masks + i * ld, x + i * ld);
+}

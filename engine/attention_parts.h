@@ -20,6 +20,14 @@ void eng_attention_pack_rows(const kern_table *k, size_t rows, size_t n, const f
 /* Panels [ceil(rows / nr)] of [n][nr] from x [rows, n]: x^T as a right operand. */
 void eng_attention_pack_columns(const kern_table *k, size_t rows, size_t n, const float *x, size_t ldx, float *panels);
 
+/* A tile's masks, 0 or 1 / (1 - p): rows of `keys` floats, stride ld. id: the utterance's; frames: how many it has; query
+ * and key: the tile's first, within it. */
+void eng_attention_masks(const eng_attention_dropout *d, uint32_t id, size_t head, size_t frames, size_t query,
+                         size_t queries, size_t key, size_t keys, float *masks, size_t ld);
+
+/* x *= masks, both [rows, n] with row stride ld. */
+void eng_attention_apply(const kern_table *k, size_t rows, size_t n, const float *masks, float *x, size_t ld);
+
 /* What the forward pass keeps for the backward pass. */
 typedef struct eng_attention_saved {
     eng_batch batch;
@@ -27,6 +35,7 @@ typedef struct eng_attention_saved {
     eng_tensor qkv, gate, out;
     eng_relative_bias bias;
     const float *max, *inverse_sum; /* [heads, frames] */
+    eng_attention_dropout dropout;  /* p = 0: none */
 } eng_attention_saved;
 
 void eng_attention_backward(eng_context *ctx, void *saved);

@@ -134,9 +134,34 @@ static eng_tensor embed_positions(const mdl_model *m, eng_context *ctx, eng_batc
     return c->pre_norm ? x : norm_states(m, ctx, x);
 }
 
+/* The transformer's layers from x on, through `sink`; spare: a tensor of x's shape, for x and y to take turns where no
+ * tape keeps them. Returns the last hidden state. */
+static eng_tensor run_layers(const mdl_model *m, const mdl_training *training, state_sink *sink, eng_tensor x,
+                             eng_tensor spare)
+{
+    const mdl_config *c = &m->config;
+    eng_context *ctx = sink->ctx;
+    eng_relative_bias bias = mdl_relative_bias(m, ctx, longest(sink->batch));
+    eng_tensor y = spare;
+    bool checkpoint = ctx->tape && training && training->checkpoint_layers;
+    for (size_t i = 0; i < c->layers && eng_good(ctx); i++) {
+        if (!mdl_layer_skipped(training, i)) {
+            if (ctx->tape) y = eng_tensor_new(ctx, x.rows, x.cols);
+            if (checkpoint) mdl_encoder_layer_checkpointed(m, ctx, sink->batch, i, bias, training, x, y);
+            else mdl_encoder_layer(m, ctx, sink->batch, i, bias, training, x, y);
+            eng_tensor turn = x;
+            x = y;
+            y = turn;
+        }
+        if (c->pre_norm && i + 1 == c->layers) x = norm_states(m, ctx, x);
+        take_state(sink, i + 1, x);
+    }
+    return x;
+}
+
 /* Feature projection, positional convolution, transformer. Returns the mix or the last hidden state. */
 static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch batch, eng_tensor features,
-                                const mdl_observer *observer)
+                                const mdl_training *training, const mdl_observer *observer)
 {
     const mdl_config *c = &m->config;
     state_sink sink = {.ctx = ctx, .batch = batch, .observer = observer};
@@ -145,44 +170,34 @@ static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch 
     eng_layer_norm_into(ctx, features, m->feature_norm.gamma, m->feature_norm.beta, c->eps, normed);
     eng_tensor projected = eng_linear(ctx, normed, &m->feature_projection.w, m->feature_projection.bias, KERN_ACT_NONE,
                                       (eng_tensor){0});
+    projected = mdl_dropout(training, ctx, batch, projected, MDL_DRAW_FEATURE, 0);
     observe(observer, ctx, MDL_STAGE_PROJECTED, 0, batch, projected);
     eng_tensor x = embed_positions(m, ctx, batch, projected);
+    x = mdl_dropout(training, ctx, batch, x, MDL_DRAW_POSITION, 0);
     take_state(&sink, 0, x);
-
-    eng_relative_bias bias = mdl_relative_bias(m, ctx, longest(batch));
-    eng_tensor y = projected; /* x and y take turns, unless a tape keeps them */
-    for (size_t i = 0; i < c->layers && eng_good(ctx); i++) {
-        if (ctx->tape) y = eng_tensor_new(ctx, x.rows, x.cols);
-        mdl_encoder_layer(m, ctx, batch, &m->layer[i], bias, x, y);
-        eng_tensor turn = x;
-        x = y;
-        y = turn;
-        if (c->pre_norm && i + 1 == c->layers) x = norm_states(m, ctx, x);
-        take_state(&sink, i + 1, x);
-    }
+    x = run_layers(m, training, &sink, x, projected);
     return c->weighted_sum ? sink.mix.sum : x;
 }
 
 static eng_tensor logits_of(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs,
-                            const mdl_observer *observer)
+                            const mdl_training *training, const mdl_observer *observer)
 {
     eng_batch batch = {0};
     eng_tensor features = encode_waves(m, ctx, n, inputs, &batch);
     observe(observer, ctx, MDL_STAGE_CONV, 0, batch, features);
     if (!eng_good(ctx)) return features;
-    eng_tensor x = encode_frames(m, ctx, batch, features, observer);
+    eng_tensor x = encode_frames(m, ctx, batch, features, training, observer);
     if (m->config.head == MDL_HEAD_NONE) return x;
     eng_tensor pooled = mdl_pool(m, ctx, batch, x);
     if (m->config.head == MDL_HEAD_EMOTION) pooled = mdl_condition(m, ctx, inputs, pooled);
-    return mdl_classify(m, ctx, pooled);
+    return mdl_classify(m, ctx, training, pooled);
 }
 
 eng_tensor mdl_forward_recorded(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs,
                                 const mdl_training *training, const mdl_observer *observer)
 {
-    (void)training;
     if (!eng_good(ctx) || check_inputs(m, n, inputs, &ctx->error) || n == 0) return (eng_tensor){0};
-    return logits_of(m, ctx, n, inputs, observer);
+    return logits_of(m, ctx, n, inputs, training, observer);
 }
 
 eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs, float *logits,
@@ -191,7 +206,7 @@ eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl
     eng_status status = check_inputs(m, n, inputs, err);
     if (status || n == 0) return status;
     eng_arena_mark mark = eng_arena_save(ctx->arena);
-    eng_tensor out = logits_of(m, ctx, n, inputs, observer);
+    eng_tensor out = logits_of(m, ctx, n, inputs, NULL, observer);
     if (eng_good(ctx) && m->config.head != MDL_HEAD_NONE)
         memcpy(logits, out.data, n * m->config.labels * sizeof *logits);
     eng_arena_rewind(ctx->arena, mark);

@@ -33,8 +33,8 @@ eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl
                        const mdl_observer *observer, eng_error *err);
 
 /* The same, recorded where ctx->tape is set: returns the logits [n, labels] with their gradient (a backbone's last hidden
- * state), in ctx->arena, which is not rewound. training may be NULL: nothing is dropped, every activation is kept. Errors
- * go to ctx->error. */
+ * state), in ctx->arena, which is not rewound. training may be NULL: nothing is dropped, every activation is kept. With
+ * a training but without a tape: the same function, not differentiated. Errors go to ctx->error. */
 eng_tensor mdl_forward_recorded(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs,
                                 const mdl_training *training, const mdl_observer *observer);
 
@@ -63,9 +63,14 @@ size_t mdl_relative_bucket(size_t buckets, size_t max_distance, ptrdiff_t distan
 /* The gate's parameters as the engine wants them: eight rows summed to two. */
 eng_gate_weights mdl_fold_gate(const mdl_gate *gate, eng_context *ctx, size_t dim);
 
-/* One transformer layer: y = layer(x), y of x's shape and not overlapping it. */
-void mdl_encoder_layer(const mdl_model *m, eng_context *ctx, eng_batch batch, const mdl_layer *layer,
-                       eng_relative_bias bias, eng_tensor x, eng_tensor y);
+/* Transformer layer `index`: y = layer(x), y of x's shape and not overlapping it. training may be NULL. */
+void mdl_encoder_layer(const mdl_model *m, eng_context *ctx, eng_batch batch, size_t index, eng_relative_bias bias,
+                       const mdl_training *training, eng_tensor x, eng_tensor y);
+
+/* The same on a tape, which keeps x and y alone: the backward pass runs the layer again, with the same random numbers. The
+ * same bits as mdl_encoder_layer's, forwards and backwards. */
+void mdl_encoder_layer_checkpointed(const mdl_model *m, eng_context *ctx, eng_batch batch, size_t index,
+                                    eng_relative_bias bias, const mdl_training *training, eng_tensor x, eng_tensor y);
 
 /* The stages from here on record themselves while a tape does (engine/tape.h). */
 
@@ -76,7 +81,8 @@ eng_tensor mdl_pool(const mdl_model *m, eng_context *ctx, eng_batch batch, eng_t
  * inputs: as many as pooled has rows; no gradient for the text embeddings. */
 eng_tensor mdl_condition(const mdl_model *m, eng_context *ctx, const mdl_input *inputs, eng_tensor pooled);
 
-/* Pooled vectors to logits [n, labels]. */
-eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, eng_tensor pooled);
+/* Pooled vectors to logits [n, labels]. training may be NULL; its final dropout follows every rectified layer (the
+ * projector of WavLMForSequenceClassification has none). */
+eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, const mdl_training *training, eng_tensor pooled);
 
 #endif

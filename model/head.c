@@ -93,7 +93,20 @@ eng_tensor mdl_condition(const mdl_model *m, eng_context *ctx, const mdl_input *
 
 /* ---- Classification ---- */
 
-eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, eng_tensor pooled)
+/* Dropout of a row an utterance, after the head's layer. */
+static eng_tensor final_dropout(const mdl_training *t, eng_context *ctx, eng_tensor x, size_t layer)
+{
+    if (mdl_dropout_rate(t, MDL_DRAW_FINAL) == 0) return x;
+    size_t *offset = eng_arena_alloc(ctx->arena, x.rows + 1, sizeof *offset);
+    if (!offset) {
+        eng_out_of_memory(ctx, "a batch", (x.rows + 1) * sizeof *offset);
+        return x;
+    }
+    for (size_t u = 0; u <= x.rows; u++) offset[u] = u;
+    return mdl_dropout(t, ctx, (eng_batch){x.rows, offset}, x, MDL_DRAW_FINAL, layer);
+}
+
+eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, const mdl_training *training, eng_tensor pooled)
 {
     const mdl_config *c = &m->config;
     const mdl_head_weights *h = &m->head;
@@ -104,12 +117,13 @@ eng_tensor mdl_classify(const mdl_model *m, eng_context *ctx, eng_tensor pooled)
             x = eng_layer_norm(ctx, x, h->hidden_norm[i].gamma, h->hidden_norm[i].beta, 1e-5f);
             eng_tensor positive = eng_tensor_new(ctx, x.rows, x.cols);
             eng_activation_into(ctx, x, KERN_ACT_RELU, positive);
-            x = positive;
+            x = final_dropout(training, ctx, positive, i);
         }
     } else {
         /* the projector of WavLMForSequenceClassification is linear and commutes with the mean over time */
         kern_act act = c->head == MDL_HEAD_EMOTION ? KERN_ACT_RELU : KERN_ACT_NONE;
         x = eng_linear(ctx, x, &h->hidden[0].w, h->hidden[0].bias, act, NO_TENSOR);
+        if (act != KERN_ACT_NONE) x = final_dropout(training, ctx, x, 0);
     }
     return eng_linear(ctx, x, &h->classifier.w, h->classifier.bias, KERN_ACT_NONE, NO_TENSOR);
 }

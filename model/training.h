@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/context.h"
+#include "engine/random.h"
+
 /* Names and meaning: transformers.WavLMConfig; all zero: nothing is dropped or masked. */
 typedef struct mdl_regularisation {
     double hidden_dropout;          /* after the position embedding, attention's projection and the feed-forward part */
@@ -25,8 +28,36 @@ typedef struct mdl_training {
     mdl_regularisation rates;
     uint64_t seed;
     uint32_t step;
-    const uint32_t *ids;    /* [n], a number for each utterance of the batch */
+    const uint32_t *ids;    /* [n], a number for each utterance of the batch; read until the backward pass is over */
     bool checkpoint_layers; /* keep one input a layer and run the layer again in the backward pass */
 } mdl_training;
+
+/* What a step's random numbers are for. Each has a stream of its own in every layer. */
+typedef enum mdl_draw {
+    MDL_DRAW_FEATURE,       /* dropout: after the feature projection */
+    MDL_DRAW_POSITION,      /* after the position embedding */
+    MDL_DRAW_ATTENTION_OUT, /* after attention's projection */
+    MDL_DRAW_ACTIVATION,    /* inside the feed-forward part */
+    MDL_DRAW_FEED_FORWARD,  /* after it */
+    MDL_DRAW_FINAL,         /* before the classifier; layer: the head's */
+    MDL_DRAW_LAYER,         /* whether the layer is skipped */
+    MDL_DRAW_TIME_MASK,     /* SpecAugment */
+    MDL_DRAW_FEATURE_MASK,
+    MDL_DRAW_ATTENTION = 256 /* of attention probabilities: head h takes MDL_DRAW_ATTENTION + h */
+} mdl_draw;
+
+/* The stream for that: its purpose is 2^31 + 2^16 * layer + what, which leaves the lower half of all purposes to draws
+ * that are counted in epochs. Its utterance is 0. t is not NULL. */
+eng_stream mdl_training_stream(const mdl_training *t, mdl_draw what, size_t layer);
+
+/* The rate of that dropout; 0 when t is NULL, and for draws that are no dropout. */
+float mdl_dropout_rate(const mdl_training *t, mdl_draw what);
+
+/* x after that dropout (engine/dropout.h), or x itself where its rate is 0. */
+eng_tensor mdl_dropout(const mdl_training *t, eng_context *ctx, eng_batch batch, eng_tensor x, mdl_draw what,
+                       size_t layer);
+
+/* Whether this step skips the layer: layers other than the first, with probability layer_drop. False when t is NULL. */
+bool mdl_layer_skipped(const mdl_training *t, size_t layer);
 
 #endif

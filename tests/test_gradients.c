@@ -121,3 +121,60 @@ Test(gradients, attention)
     grad_op_add(&c, "bias", HEADS * (2 * REACH - 1), 1);
     grad_op_check(&c, FRAMES * WIDTH);
 }
+
+/* ---- Attention with dropout ---- */
+
+static const uint32_t ids[] = {5, 1, 77};
+static const eng_attention_dropout dropout = {.p = 0.3f, .stream = {.seed = 9, .step = 2, .purpose = 40}, .ids = ids};
+
+static eng_tensor dropped_forward(grad_op *c)
+{
+    eng_relative_bias bias = {c->input[2].data, REACH, c->input[2].grad};
+    return eng_attention_dropped(c->ctx, (eng_batch){3, offsets}, grad_op_tensor(c, 0, FRAMES, 3 * WIDTH), HEADS,
+                                 grad_op_tensor(c, 1, HEADS, FRAMES), bias, &dropout);
+}
+
+Test(gradients, attention_with_dropout)
+{
+    grad_op c = {.forward = dropped_forward};
+    grad_op_add(&c, "qkv", FRAMES * 3 * WIDTH, 1);
+    grad_op_add(&c, "gate", HEADS * FRAMES, 1);
+    grad_op_add(&c, "bias", HEADS * (2 * REACH - 1), 1);
+    grad_op_check(&c, FRAMES * WIDTH);
+}
+
+/* Against the definition: the probabilities drawn from the stream as the header says. Values of ones count the kept
+ * probabilities of queries and keys that are all alike. */
+Test(dropout, attention_probabilities)
+{
+    support_engine *e = support_engine_new(2);
+    eng_tensor qkv = eng_tensor_plain(&e->ctx, FRAMES, 3 * WIDTH), gate = eng_tensor_plain(&e->ctx, HEADS, FRAMES);
+    float *table = support_normal(3, HEADS * (2 * REACH - 1), 1), drawn[FRAMES];
+    for (size_t i = 0; i < FRAMES; i++)
+        for (size_t j = 0; j < 3 * WIDTH; j++) eng_row(qkv, i)[j] = j < 2 * WIDTH ? 0 : 1;
+    for (size_t i = 0; i < HEADS * FRAMES; i++) gate.data[i] = 0;
+    eng_relative_bias bias = {table, REACH, NULL};
+    eng_tensor out = eng_attention_dropped(&e->ctx, (eng_batch){3, offsets}, qkv, HEADS, gate, bias, &dropout);
+    cr_assert(eng_good(&e->ctx));
+    size_t kept = 0, all = 0;
+    for (size_t u = 0; u < 3; u++) {
+        size_t frames = offsets[u + 1] - offsets[u];
+        for (size_t h = 0; h < HEADS; h++)
+            for (size_t q = 0; q < frames; q++) {
+                eng_stream s = {.seed = 9, .step = 2, .utterance = ids[u], .purpose = 40 + (uint32_t)h};
+                size_t left = 0;
+                eng_uniform(s, (uint32_t)(q * frames), frames, drawn);
+                for (size_t k = 0; k < frames; k++) left += !(drawn[k] < 0.3f);
+                double want = (double)left / (double)frames / (1 - (double)0.3f);
+                double got = eng_row(out, offsets[u] + q)[h * DIM];
+                cr_assert(fabs(got - want) <= 1e-5, "utterance %zu, head %zu, query %zu: %g, expected %g", u, h, q, got,
+                          want);
+                kept += left;
+                all += frames;
+            }
+    }
+    double sigma = sqrt((double)all * 0.3 * 0.7);
+    cr_assert(fabs((double)kept - 0.7 * (double)all) <= 5 * sigma, "%zu of %zu kept", kept, all);
+    eng_free(table);
+    support_engine_free(e);
+}

@@ -203,7 +203,7 @@ static eng_tensor classify_forward(grad_op *c)
         }
     }
     h->classifier = (mdl_linear){weight_of(c, next, LABELS, in), {0}}; /* its bias: see the golden gradients */
-    return mdl_classify(&model, c->ctx, grad_op_tensor(c, 0, ROWS, POOLED));
+    return mdl_classify(&model, c->ctx, NULL, grad_op_tensor(c, 0, ROWS, POOLED));
 }
 
 /* What relu sees lies far from its kink, on either side of it: differences across the kink would be wrong. */
