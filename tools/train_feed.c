@@ -1,0 +1,374 @@
+/* Workers take one utterance after the other, in the plan's order, over a ring of batches; the ring is as far as they
+ * run ahead. Everything that is shared is read and written by one lock. */
+#include "tools/train_feed.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "model/audio.h"
+#include "tools/train_plan.h"
+#include "tools/train_store.h"
+
+/* Batches that are ready or in preparation, beside the one that the caller has. */
+enum { AHEAD = 4, SLOTS = AHEAD + 1 };
+
+typedef struct feed_slot {
+    train_batch batch; /* n: as planned, until it is handed out */
+    size_t taken;      /* utterances that some worker has begun */
+    size_t left;       /* that are not ready yet */
+} feed_slot;
+
+struct train_feed {
+    train_feed_options o;
+    mdl_augmentation augmentation;
+    size_t crop; /* samples; 0: whole */
+    train_plan_options plan_options;
+    size_t *id, *samples; /* of plan_options */
+    pthread_t *thread;
+    size_t threads; /* that run */
+    pthread_mutex_t lock;
+    pthread_cond_t work;  /* for the workers: a slot is free, there is more to take, or stop */
+    pthread_cond_t ready; /* for the caller: a batch is complete, or an error */
+    /* By the lock. */
+    train_plan plan;        /* of epoch */
+    size_t epoch, next;     /* the next batch to be opened */
+    feed_slot slot[SLOTS];  /* batch number b, counted over epochs, is in slot[b % SLOTS] */
+    size_t first, opened;   /* slots in use: batches first .. opened - 1 */
+    bool held, ended, stop; /* batch `first` is the caller's; no more are opened; workers return */
+    bool *told;             /* [examples]: reported */
+    char *skipped;          /* messages, one a line, or NULL */
+    size_t skipped_size;
+    eng_error failure; /* status ENG_OK: none */
+};
+
+/* ---- One utterance ---- */
+
+static eng_status prepare_plain(const train_feed *f, size_t epoch, size_t example, train_utterance *out, eng_error *err)
+{
+    size_t total = f->o.data->example[example].samples, count = f->crop && f->crop < total ? f->crop : total;
+    size_t first = f->o.shuffle ? train_plan_crop(f->o.seed, epoch, example, total, count) : 0;
+    float *samples;
+    eng_status status = train_store_read(f->o.data, example, first, count, &samples, err);
+    if (!status) *out = (train_utterance){example, samples, count};
+    return status;
+}
+
+/* out->samples stays NULL when so little is left that the model could not take it. */
+static eng_status prepare_augmented(const train_feed *f, size_t epoch, size_t example, train_utterance *out,
+                                    eng_error *err)
+{
+    float *whole, *samples = NULL;
+    size_t total = f->o.data->example[example].samples, count = 0;
+    eng_status status = train_store_read(f->o.data, example, 0, total, &whole, err);
+    if (status) return status;
+    status = mdl_augment(&f->augmentation, f->o.seed, (uint32_t)epoch, (uint32_t)example, whole, total,
+                         f->o.shuffle ? f->crop : 0, &samples, &count, err);
+    eng_free(whole);
+    if (status) return status;
+    if (f->crop && count > f->crop) count = f->crop; /* not shuffled: from the start */
+    if (count && count >= f->o.min_samples)
+        *out = (train_utterance){example, samples, count};
+    else
+        eng_free(samples);
+    return ENG_OK;
+}
+
+/* The utterance as the epoch has it; samples NULL after an error. */
+static eng_status prepare(const train_feed *f, size_t epoch, size_t example, train_utterance *out, eng_error *err)
+{
+    eng_status status = ENG_OK;
+    *out = (train_utterance){.example = example};
+    if (f->o.augmentation) status = prepare_augmented(f, epoch, example, out, err);
+    if (!status && !out->samples) status = prepare_plain(f, epoch, example, out, err);
+    return status;
+}
+
+/* ---- Reports ---- */
+
+/* Notes a file that cannot be read, once. False when out of memory. */
+static bool note_skipped(train_feed *f, size_t example, const char *message)
+{
+    if (f->told[example]) return true;
+    f->told[example] = true;
+    size_t length = strlen(message), used = f->skipped_size;
+    char *grown = eng_grow(f->skipped, used, used + length + 1, 1);
+    if (!grown) return false;
+    if (used) grown[used - 1] = '\n';
+    memcpy(grown + used, message, length + 1);
+    f->skipped = grown;
+    f->skipped_size = used + length + 1;
+    return true;
+}
+
+static void fail(train_feed *f, const eng_error *err)
+{
+    if (!f->failure.status) f->failure = *err;
+    f->stop = true;
+    pthread_cond_broadcast(&f->work);
+    pthread_cond_broadcast(&f->ready);
+}
+
+/* ---- Workers ---- */
+
+/* Opens the next batch in a free slot; after an epoch's last the next epoch's first. */
+static eng_status open_batch(train_feed *f, eng_error *err)
+{
+    if (f->next == f->plan.batches) {
+        train_plan plan;
+        eng_status status = train_plan_make(&f->plan_options, f->epoch + 1, &plan, err);
+        if (status) return status;
+        train_plan_free(&f->plan);
+        f->plan = plan;
+        f->epoch++;
+        f->next = 0;
+    }
+    size_t from = f->plan.first[f->next], n = f->plan.first[f->next + 1] - from;
+    train_utterance *u = eng_alloc_zero(n, sizeof *u);
+    if (!u) return eng_fail(err, ENG_E_MEMORY, "out of memory for a batch of %zu utterances", n);
+    for (size_t i = 0; i < n; i++) u[i].example = f->id[f->plan.order[from + i]];
+    f->slot[f->opened++ % SLOTS] =
+        (feed_slot){.batch = {f->epoch, f->next, f->plan.batches, n, u, 0}, .taken = 0, .left = n};
+    f->next++;
+    f->ended = f->o.once && f->next == f->plan.batches;
+    return ENG_OK;
+}
+
+/* A slot with an utterance to take, once there is one; NULL when it is time to return. */
+static feed_slot *find_work(train_feed *f)
+{
+    while (!f->stop) {
+        feed_slot *last = &f->slot[(f->opened + SLOTS - 1) % SLOTS];
+        if (f->opened > f->first && last->taken < last->batch.n) return last;
+        if (f->ended) return NULL;
+        if (f->opened - f->first == SLOTS) {
+            pthread_cond_wait(&f->work, &f->lock);
+            continue;
+        }
+        eng_error err = {ENG_OK, ""};
+        if (open_batch(f, &err) == ENG_OK)
+            pthread_cond_broadcast(&f->work);
+        else
+            fail(f, &err);
+    }
+    return NULL;
+}
+
+static void *work(void *arg)
+{
+    train_feed *f = arg;
+    pthread_mutex_lock(&f->lock);
+    for (feed_slot *s; (s = find_work(f));) {
+        train_utterance *place = &s->batch.utterance[s->taken++], made;
+        size_t epoch = s->batch.epoch, example = place->example;
+        eng_error err = {ENG_OK, ""};
+        pthread_mutex_unlock(&f->lock);
+        eng_status status = prepare(f, epoch, example, &made, &err);
+        pthread_mutex_lock(&f->lock);
+        *place = made;
+        if (status && status != ENG_E_MEMORY && !note_skipped(f, example, err.message))
+            status = eng_fail(&err, ENG_E_MEMORY, "out of memory for a message");
+        if (status == ENG_E_MEMORY) fail(f, &err);
+        if (--s->left == 0) pthread_cond_broadcast(&f->ready);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+/* Signals are the program's: none is taken by a worker, nor, since it inherits the mask, by an ffmpeg that one starts,
+ * so an interrupt that ends a training in order does not make a file look broken. */
+static eng_status start_threads(train_feed *f, eng_error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = 0;
+    while (f->threads < f->o.threads && !failed) {
+        failed = pthread_create(&f->thread[f->threads], NULL, work, f);
+        f->threads += !failed;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed && !f->threads ? eng_fail(err, ENG_E_MEMORY, "cannot start a thread: %s", strerror(failed)) : ENG_OK;
+}
+
+/* ---- Opening and closing ---- */
+
+static size_t to_samples(double seconds)
+{
+    double samples = floor(seconds * MDL_SAMPLE_RATE + 0.5);
+    return samples > 0 ? samples < 1e15 ? (size_t)samples : (size_t)1e15 : 0;
+}
+
+static eng_status check(const train_feed_options *o, size_t crop, eng_error *err)
+{
+    if (!o->batch_size && !(o->batch_seconds > 0))
+        return eng_fail(err, ENG_E_USAGE, "no bound on a batch: expected a number of utterances or of seconds");
+    if (crop && crop < o->min_samples)
+        return eng_fail(err, ENG_E_USAGE, "a crop to %g s is %zu samples, shorter than the model's least, %zu",
+                        o->crop_seconds, crop, o->min_samples);
+    if (!o->augmentation) return ENG_OK;
+    float *none = NULL;
+    size_t count;
+    eng_status status = mdl_augment(o->augmentation, 0, 0, 0, NULL, 0, 0, &none, &count, err); /* checks the options */
+    eng_free(none);
+    return status;
+}
+
+/* How long the utterance can be: whole, slowed down as far as may be, cropped. */
+static size_t longest(const train_feed *f, size_t samples)
+{
+    if (f->o.augmentation && f->augmentation.speed > 0)
+        samples = (size_t)((double)samples / (1 - f->augmentation.speed)) + 1;
+    return f->crop && f->crop < samples ? f->crop : samples;
+}
+
+/* The split's usable examples, and how long each can be. */
+static eng_status select_examples(train_feed *f, eng_error *err)
+{
+    const train_data *d = f->o.data;
+    f->id = eng_alloc(d->count, sizeof *f->id);
+    f->samples = eng_alloc(d->count, sizeof *f->samples);
+    f->told = eng_alloc_zero(d->count, sizeof *f->told);
+    f->thread = eng_alloc(f->o.threads, sizeof *f->thread);
+    if (!f->id || !f->samples || !f->told || !f->thread) return eng_fail(err, ENG_E_MEMORY, "out of memory");
+    size_t n = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const train_example *e = &d->example[i];
+        if (e->split != f->o.split || e->broken || !e->samples || e->samples < f->o.min_samples) continue;
+        f->id[n] = i;
+        f->samples[n++] = longest(f, e->samples);
+    }
+    f->plan_options = (train_plan_options){
+        n, f->id, f->samples, f->o.batch_size, to_samples(f->o.batch_seconds), f->o.shuffle, f->o.bucket, f->o.seed};
+    if (n) return ENG_OK;
+    return eng_fail(err, ENG_E_MISSING, "no usable recording in split %s", train_split_name(f->o.split));
+}
+
+/* Plans epoch, and goes to its batch `index`. */
+static eng_status go_to(train_feed *f, size_t epoch, size_t index, eng_error *err)
+{
+    eng_status status = train_plan_make(&f->plan_options, epoch, &f->plan, err);
+    if (status) return status;
+    if (index > f->plan.batches)
+        return eng_fail(err, ENG_E_USAGE, "batch %zu of epoch %zu, which has %zu", index, epoch, f->plan.batches);
+    f->epoch = epoch;
+    f->next = index;
+    return ENG_OK;
+}
+
+static eng_status set_up(train_feed *f, size_t epoch, size_t index, eng_error *err)
+{
+    eng_status status = check(&f->o, f->crop, err);
+    if (!status) status = select_examples(f, err);
+    if (!status) status = go_to(f, epoch, index, err);
+    if (status) return status;
+    train_store_allow(f->o.data->store, f->o.cache_bytes);
+    return start_threads(f, err);
+}
+
+eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t index, train_feed **out, eng_error *err)
+{
+    *out = NULL;
+    train_feed *f = eng_alloc_zero(1, sizeof *f);
+    if (!f) return eng_fail(err, ENG_E_MEMORY, "out of memory");
+    f->o = *o;
+    if (!f->o.threads) f->o.threads = 1;
+    if (o->augmentation) f->augmentation = *o->augmentation;
+    f->crop = to_samples(o->crop_seconds);
+    pthread_mutex_init(&f->lock, NULL); /* these cannot fail on Linux */
+    pthread_cond_init(&f->work, NULL);
+    pthread_cond_init(&f->ready, NULL);
+    eng_status status = set_up(f, epoch, index, err);
+    if (status)
+        train_feed_close(f);
+    else
+        *out = f;
+    return status;
+}
+
+static void clear_slot(feed_slot *s)
+{
+    for (size_t i = 0; i < s->batch.n; i++) {
+        float *samples;
+        memcpy(&samples, &s->batch.utterance[i].samples, sizeof samples); /* const to the caller alone */
+        eng_free(samples);
+    }
+    eng_free(s->batch.utterance);
+    *s = (feed_slot){0};
+}
+
+void train_feed_close(train_feed *f)
+{
+    if (!f) return;
+    pthread_mutex_lock(&f->lock);
+    f->stop = true;
+    pthread_cond_broadcast(&f->work);
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < f->threads; i++) pthread_join(f->thread[i], NULL);
+    for (; f->first < f->opened; f->first++) clear_slot(&f->slot[f->first % SLOTS]);
+    train_plan_free(&f->plan);
+    pthread_cond_destroy(&f->ready);
+    pthread_cond_destroy(&f->work);
+    pthread_mutex_destroy(&f->lock);
+    eng_free(f->id);
+    eng_free(f->samples);
+    eng_free(f->told);
+    eng_free(f->thread);
+    eng_free(f->skipped);
+    eng_free(f);
+}
+
+/* ---- For the caller ---- */
+
+size_t train_feed_batches(const train_feed *f, size_t epoch)
+{
+    return train_plan_count(&f->plan_options, epoch);
+}
+
+/* Takes out what could not be read, and adds up the rest. */
+static void finish(train_batch *b)
+{
+    size_t n = 0, samples = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (!b->utterance[i].samples) continue;
+        samples += b->utterance[i].count;
+        b->utterance[n++] = b->utterance[i];
+    }
+    b->n = n;
+    b->seconds = (double)samples / MDL_SAMPLE_RATE;
+}
+
+eng_status train_feed_next(train_feed *f, const train_batch **out, eng_error *err)
+{
+    *out = NULL;
+    pthread_mutex_lock(&f->lock);
+    if (f->held) {
+        clear_slot(&f->slot[f->first++ % SLOTS]);
+        f->held = false;
+        pthread_cond_broadcast(&f->work);
+    }
+    feed_slot *s = &f->slot[f->first % SLOTS];
+    while (!f->failure.status && !(f->opened > f->first && !s->left) && !(f->ended && f->first == f->opened))
+        pthread_cond_wait(&f->ready, &f->lock);
+    eng_status status = f->failure.status;
+    if (status) {
+        eng_fail(err, status, "%s", f->failure.message);
+    } else if (f->first < f->opened) {
+        finish(&s->batch);
+        f->held = true;
+        *out = &s->batch;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return status;
+}
+
+char *train_feed_skipped(train_feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    char *messages = f->skipped;
+    f->skipped = NULL;
+    f->skipped_size = 0;
+    pthread_mutex_unlock(&f->lock);
+    return messages;
+}
