@@ -148,9 +148,15 @@ static void check_backbone(mdl_reader *r, wts_layout layout, const mdl_config *c
 }
 
 /* preprocessor_config.json (Wav2Vec2FeatureExtractor): do_normalize defaults to true there. Without that file the rule
- * follows the released models: normalised where the feature encoder uses layer norm. */
+ * follows the released models: normalised where the feature encoder uses layer norm. input_normalization, this project's
+ * field, says what do_normalize cannot (model/config_write.h). */
 static void read_input_rule(const wts_value *preprocessor, mdl_reader *config, mdl_config *c)
 {
+    static const mdl_choice rules[] = {{"none", MDL_INPUT_RAW},
+                                       {"utterance", MDL_INPUT_HF},
+                                       {"layer_norm", MDL_INPUT_LAYER_NORM},
+                                       {"corpus", MDL_INPUT_CORPUS},
+                                       {NULL, 0}};
     if (!preprocessor) {
         c->input = c->group_norm ? MDL_INPUT_RAW : MDL_INPUT_HF;
         c->input_assumed = true;
@@ -162,6 +168,12 @@ static void read_input_rule(const wts_value *preprocessor, mdl_reader *config, m
     mdl_reader r = {preprocessor, name, config->err, config->status, NULL};
     if (preprocessor->kind != WTS_DICT) mdl_read_fail(&r, ENG_E_FORMAT, "expected an object");
     c->input = mdl_read_bool(&r, "do_normalize", true) ? MDL_INPUT_HF : MDL_INPUT_RAW;
+    c->input = (mdl_input_rule)mdl_read_choice(&r, "input_normalization", c->input == MDL_INPUT_HF ? "utterance" : "none",
+                                               rules);
+    if (c->input == MDL_INPUT_CORPUS) {
+        c->input_mean = mdl_read_number(&r, "input_mean", NAN, -1e6, 1e6);
+        c->input_std = mdl_read_number(&r, "input_std", NAN, 0, 1e6);
+    }
     double rate = mdl_read_number(&r, "sampling_rate", 16000, 1, 1e9);
     if (rate != 16000) mdl_read_fail(&r, ENG_E_UNSUPPORTED, "sampling_rate is %g; expected 16000", rate);
     config->status = r.status;
@@ -245,6 +257,12 @@ static void read_gender(mdl_reader *r, mdl_config *c)
                       mdl_config_pooled(c));
 }
 
+static void read_problem(mdl_reader *r, mdl_config *c)
+{
+    static const mdl_choice problems[] = {{"single_label_classification", 0}, {"regression", 1}, {NULL, 0}};
+    if (mdl_read_choice(r, "problem_type", "single_label_classification", problems)) c->regression = true;
+}
+
 static void read_emotion_head(mdl_reader *r, mdl_config *c)
 {
     static const mdl_choice pools[] = {{"mean", MDL_POOL_MEAN},
@@ -263,6 +281,7 @@ static void read_emotion_head(mdl_reader *r, mdl_config *c)
     if (c->text != MDL_COND_NONE) c->text_size = mdl_read_size(r, "text_embedding_size", SIZE_MAX, 1, 1 << 20);
     c->projection = mdl_read_size(r, "classifier_proj_size", 256, 1, 1 << 20);
     read_labels(r, c, "num_labels");
+    read_problem(r, c);
 }
 
 static void read_head(mdl_reader *r, wts_layout layout, const wts_value *preprocessor, mdl_config *c)
@@ -281,13 +300,12 @@ static void read_head(mdl_reader *r, wts_layout layout, const wts_value *preproc
     }
     read_input_rule(preprocessor, r, c);
     if (layout == WTS_LAYOUT_SEQUENCE_CLASSIFICATION) {
-        static const mdl_choice problems[] = {{"single_label_classification", 0}, {"regression", 1}, {NULL, 0}};
         c->head = MDL_HEAD_SEQUENCE_CLASSIFICATION;
         c->pooling = MDL_POOL_MEAN;
         c->weighted_sum = mdl_read_bool(r, "use_weighted_layer_sum", false);
         c->projection = mdl_read_size(r, "classifier_proj_size", 256, 1, 1 << 20);
         read_labels(r, c, "num_labels");
-        if (mdl_read_choice(r, "problem_type", "single_label_classification", problems)) c->regression = true;
+        read_problem(r, c);
     } else if (layout == WTS_LAYOUT_EMOTION) {
         read_emotion_head(r, c);
     }

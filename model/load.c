@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/load.h"
 #include "model/load_positional.h"
 #include "model/loader.h"
 #include "model/model.h"
@@ -50,6 +51,21 @@ static bool identity_row(void *arg, size_t row, float *out, eng_arena *scratch)
     return true;
 }
 
+/* A trainable model is saved as Hugging Face's, whose class always has a projection; frozen, it stays what it is. */
+static void list_identity(mdl_loader *l, const char *name, mdl_linear *identity, size_t n)
+{
+    float *zeros = eng_arena_alloc(l->memory, n, sizeof *zeros);
+    if (!zeros) {
+        mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %s", name);
+        return;
+    }
+    memset(zeros, 0, n * sizeof *zeros);
+    mdl_loader_list(l, name_of("%s.weight", name).text, 2, (size_t[]){n, n}, MDL_PARAM_AS_IS, identity->w.data,
+                    identity->w.grad);
+    identity->bias = mdl_loader_adopt(l, name_of("%s.bias", name).text, 1, &n, zeros);
+    mdl_params_freeze(l->params, name, true);
+}
+
 /* Microsoft's class has no projection where the widths are equal (WavLM.py, post_extract_proj). */
 static mdl_linear load_feature_projection(mdl_loader *l, size_t out, size_t in)
 {
@@ -58,6 +74,7 @@ static mdl_linear load_feature_projection(mdl_loader *l, size_t out, size_t in)
         return load_linear(l, name, out, in);
     mdl_linear identity = {0};
     mdl_loader_pack(l, out, in, identity_row, &in, &identity.w);
+    if (l->params && !l->status) list_identity(l, name, &identity, in);
     return identity;
 }
 
@@ -129,7 +146,7 @@ static void settle_labels(mdl_loader *l, mdl_model *m, const char *classifier, s
 {
     mdl_config *c = &m->config;
     size_t shape[2];
-    if (!mdl_loader_shape(l, classifier, 2, shape)) return;
+    if (mdl_loader_draws(l, classifier) || !mdl_loader_shape(l, classifier, 2, shape)) return;
     *in = shape[1];
     if (c->labels && c->labels != shape[0])
         mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s has %zu rows; expected %zu, as many as config.json has labels",
@@ -227,8 +244,39 @@ static void load_head(mdl_loader *l, mdl_model *m)
     }
 }
 
-/* Reads config.json and preprocessor_config.json, or Microsoft's cfg, into m->config. */
-static eng_status load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, eng_error *err)
+/* Of a folder without a checkpoint: by the class that config.json names; other classes lend their backbone. */
+static wts_layout named_layout(const wts_value *root)
+{
+    const wts_value *type = wts_value_get(root, "model_type"), *classes = wts_value_get(root, "architectures");
+    if (type && type->kind == WTS_STRING && strcmp(type->text, "ser") == 0) return WTS_LAYOUT_ODYSSEY;
+    if (!classes || classes->kind != WTS_LIST || classes->count == 0 || classes->items[0].kind != WTS_STRING)
+        return WTS_LAYOUT_BACKBONE;
+    const char *name = classes->items[0].text;
+    if (strcmp(name, "WavLMForSpeechEmotion") == 0) return WTS_LAYOUT_EMOTION;
+    if (strcmp(name, "WavLMForSequenceClassification") == 0) return WTS_LAYOUT_SEQUENCE_CLASSIFICATION;
+    return WTS_LAYOUT_BACKBONE;
+}
+
+/* Says what is wrong when the checkpoint is of no known layout, or has no configuration. */
+static eng_status check_layout(const mdl_model *m, const wts_checkpoint *file, const wts_value *root, eng_error *err)
+{
+    const char *hint = wts_layout_hint(file);
+    if (m->layout == WTS_LAYOUT_UNKNOWN)
+        return eng_fail(err, ENG_E_UNSUPPORTED,
+                        "%s: not a checkpoint that this program knows%s%s; expected WavLM from Hugging Face or "
+                        "Microsoft, WavLMForSequenceClassification, an Odyssey baseline or WavLMForSpeechEmotion",
+                        file->path, hint ? ": it looks like " : "", hint ? hint : "");
+    if (!root && m->layout == WTS_LAYOUT_MICROSOFT)
+        return eng_fail(err, ENG_E_MISSING,
+                        "%s: no \"cfg\" beside its tensors (taken for: %s, which carries its configuration there)",
+                        file->path, wts_layout_name(m->layout));
+    if (!root)
+        return eng_fail(err, ENG_E_MISSING, "%s: no config.json beside it (taken for: %s, which needs one)", file->path,
+                        wts_layout_name(m->layout));
+    return ENG_OK;
+}
+
+eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, eng_error *err)
 {
     wts_doc *config = NULL, *preprocessor = NULL;
     const char *name = folder->config;
@@ -237,24 +285,12 @@ static eng_status load_config(mdl_model *m, const wts_folder *folder, const wts_
     if (!status && folder->preprocessor) status = wts_json_read(folder->preprocessor, &preprocessor, err);
     const wts_value *root = config ? wts_doc_root(config) : NULL;
     if (!status) {
-        m->layout = wts_layout_detect(file, root);
+        m->layout = file ? wts_layout_detect(file, root) : named_layout(root);
         if (m->layout == WTS_LAYOUT_MICROSOFT) {
             root = wts_value_get(file->extra, "cfg");
             name = file->path;
         }
-        const char *hint = wts_layout_hint(file);
-        if (m->layout == WTS_LAYOUT_UNKNOWN)
-            status = eng_fail(err, ENG_E_UNSUPPORTED,
-                              "%s: not a checkpoint that this program knows%s%s; expected WavLM from Hugging Face or "
-                              "Microsoft, WavLMForSequenceClassification, an Odyssey baseline or WavLMForSpeechEmotion",
-                              file->path, hint ? ": it looks like " : "", hint ? hint : "");
-        else if (!root && m->layout == WTS_LAYOUT_MICROSOFT)
-            status = eng_fail(err, ENG_E_MISSING,
-                              "%s: no \"cfg\" beside its tensors (taken for: %s, which carries its configuration there)",
-                              file->path, wts_layout_name(m->layout));
-        else if (!root)
-            status = eng_fail(err, ENG_E_MISSING, "%s: no config.json beside it (taken for: %s, which needs one)", file->path,
-                              wts_layout_name(m->layout));
+        if (file) status = check_layout(m, file, root, err);
     }
     if (!status)
         status = mdl_config_read(m->layout, root, preprocessor ? wts_doc_root(preprocessor) : NULL, name, &m->config,
@@ -264,18 +300,37 @@ static eng_status load_config(mdl_model *m, const wts_folder *folder, const wts_
     return status;
 }
 
-static eng_status load_weights(mdl_model *m, const wts_checkpoint *file, const kern_table *k, eng_pool *pool,
-                               bool trainable, eng_error *err)
+eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, bool trainable,
+                            const kern_table *k, eng_pool *pool, eng_error *err)
 {
-    mdl_loader l;
-    eng_status status = mdl_loader_init(&l, file, m->layout, k, pool, &m->memory, trainable ? &m->params : NULL, err);
+    mdl_loader l = {.path = file ? file->path : m->path,
+                    .file = file,
+                    .init = init,
+                    .layout = m->layout,
+                    .k = k,
+                    .pool = pool,
+                    .memory = &m->memory,
+                    .params = trainable ? &m->params : NULL,
+                    .err = err};
+    eng_status status = mdl_loader_init(&l);
     if (!status) {
+        if (init) mdl_loader_ignore_head(&l);
         load_backbone(&l, m);
         if (!l.status) load_head(&l, m);
         status = mdl_loader_finish(&l);
     }
     mdl_loader_fini(&l);
     return status;
+}
+
+mdl_model *mdl_model_new(const char *path, eng_error *err)
+{
+    mdl_model *m = eng_alloc_zero(1, sizeof *m);
+    if (m) eng_arena_init(&m->memory);
+    if (m && (m->path = eng_strdup(path))) return m;
+    eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    mdl_model_free(m);
+    return NULL;
 }
 
 static eng_status load_model(const char *path, const kern_table *k, eng_pool *pool, bool trainable, mdl_model **out,
@@ -288,11 +343,9 @@ static eng_status load_model(const char *path, const kern_table *k, eng_pool *po
     wts_checkpoint file;
     status = wts_folder_open(&folder, &file, err);
     if (!status) {
-        mdl_model *m = eng_alloc_zero(1, sizeof *m);
-        if (m) eng_arena_init(&m->memory);
-        if (!m || !(m->path = eng_strdup(path))) status = eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
-        if (!status) status = load_config(m, &folder, &file, err);
-        if (!status) status = load_weights(m, &file, k, pool, trainable, err);
+        mdl_model *m = mdl_model_new(path, err);
+        status = m ? mdl_load_config(m, &folder, &file, err) : ENG_E_MEMORY;
+        if (!status) status = mdl_load_weights(m, &file, NULL, trainable, k, pool, err);
         if (status) mdl_model_free(m);
         else *out = m;
         wts_checkpoint_close(&file);

@@ -19,24 +19,50 @@ static bool group_row(void *arg, size_t row, float *out, eng_arena *scratch)
     return true;
 }
 
-/* scale[t] = g[t] / ||v[:, :, t]||, the norm in double. */
-static void tap_scales(const float *v, size_t rows, size_t kernel, const float *g, float *scale, double *squares)
+/* squares[t] = ||v[:, :, t]||^2 */
+static void sum_squares(const float *v, size_t rows, size_t kernel, double *squares)
 {
     memset(squares, 0, kernel * sizeof *squares);
     for (size_t i = 0; i < rows; i++)
         for (size_t t = 0; t < kernel; t++) squares[t] += (double)v[i * kernel + t] * v[i * kernel + t];
+}
+
+/* scale[t] = g[t] / ||v[:, :, t]||, the norm in double. */
+static void tap_scales(const float *v, size_t rows, size_t kernel, const float *g, float *scale, double *squares)
+{
+    sum_squares(v, rows, kernel, squares);
     for (size_t t = 0; t < kernel; t++) scale[t] = (float)(g[t] / sqrt(squares[t]));
 }
 
-/* For training: v and g themselves, from which every forward pass makes the weight. */
+/* g = ||v[:, :, t]||, with which v is its own weight. A tap of zeros has no direction: it gets one, of length 0. */
+static float *own_lengths(mdl_loader *l, float *v, const size_t shape[3])
+{
+    size_t kernel = shape[2];
+    float *g = eng_arena_alloc(l->memory, kernel, sizeof *g);
+    double *squares = eng_alloc(kernel, sizeof *squares);
+    if (!g || !squares) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
+    else sum_squares(v, shape[0] * shape[1], kernel, squares);
+    for (size_t t = 0; t < kernel && !l->status; t++) {
+        g[t] = (float)sqrt(squares[t]);
+        for (size_t i = 0; squares[t] == 0 && i < shape[0] * shape[1]; i++) v[i * kernel + t] = 1;
+    }
+    eng_free(squares);
+    return l->status ? NULL : g;
+}
+
+/* For training: v and g themselves, from which every forward pass makes the weight. A fused or a drawn weight becomes v. */
 static void load_normed(mdl_loader *l, mdl_model *m, const char *plain, const size_t shape[3])
 {
-    if (mdl_loader_has(l, plain)) {
-        mdl_loader_fail(l, ENG_E_UNSUPPORTED, "tensor %s: training needs its weight norm, as weight_g and weight_v", plain);
-        return;
-    }
-    m->pos_v = mdl_loader_param(l, "wavlm.encoder.pos_conv_embed.conv.weight_v", 3, shape);
-    m->pos_g = mdl_loader_param(l, "wavlm.encoder.pos_conv_embed.conv.weight_g", 3, (size_t[]){1, 1, shape[2]});
+    const char *name_v = "wavlm.encoder.pos_conv_embed.conv.weight_v";
+    const char *name_g = "wavlm.encoder.pos_conv_embed.conv.weight_g";
+    const size_t shape_g[3] = {1, 1, shape[2]};
+    bool fused = mdl_loader_has(l, plain);
+    float *v = mdl_loader_read(l, fused ? plain : name_v, 3, shape);
+    if (!v) return;
+    m->pos_v = mdl_loader_adopt(l, name_v, 3, shape, v);
+    bool without_g = fused || mdl_loader_draws(l, name_v);
+    float *g = without_g ? own_lengths(l, v, shape) : mdl_loader_read(l, name_g, 3, shape_g);
+    if (g) m->pos_g = mdl_loader_adopt(l, name_g, 3, shape_g, g);
 }
 
 void mdl_load_positional(mdl_loader *l, mdl_model *m)

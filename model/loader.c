@@ -14,24 +14,34 @@ void mdl_loader_fail(mdl_loader *l, eng_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    l->status = eng_fail(l->err, status, "%s: %s", l->file->path, message);
+    l->status = eng_fail(l->err, status, "%s: %s", l->path, message);
 }
 
-eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
-                           eng_pool *pool, eng_arena *memory, mdl_params *params, eng_error *err)
+eng_status mdl_loader_init(mdl_loader *l)
 {
-    *l = (mdl_loader){
-        .file = file, .layout = layout, .k = k, .pool = pool, .memory = memory, .params = params, .err = err};
-    l->used = eng_alloc_zero(file->count, sizeof *l->used);
-    if (!l->used) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu tensors", file->count);
-    else l->status = wts_name_map_init(&l->names, file, layout, err);
+    eng_arena_init(&l->drawn);
+    if (!l->file) return ENG_OK;
+    l->used = eng_alloc_zero(l->file->count, sizeof *l->used);
+    if (!l->used) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu tensors", l->file->count);
+    else l->status = wts_name_map_init(&l->names, l->file, l->layout, l->err);
     return l->status;
 }
 
 void mdl_loader_fini(mdl_loader *l)
 {
     wts_name_map_fini(&l->names);
+    eng_arena_fini(&l->drawn);
     eng_free(l->used);
+}
+
+static bool of_backbone(const char *name)
+{
+    return strncmp(name, "wavlm.", 6) == 0;
+}
+
+bool mdl_loader_draws(const mdl_loader *l, const char *name)
+{
+    return l->init && (l->init->backbone || !of_backbone(name));
 }
 
 static void mark_used(mdl_loader *l, const wts_tensor *t)
@@ -41,7 +51,7 @@ static void mark_used(mdl_loader *l, const wts_tensor *t)
 
 bool mdl_loader_has(const mdl_loader *l, const char *name)
 {
-    return wts_name_map_find(&l->names, name) != NULL;
+    return !mdl_loader_draws(l, name) && wts_name_map_find(&l->names, name) != NULL;
 }
 
 static const wts_tensor *find_required(mdl_loader *l, const char *name)
@@ -71,8 +81,37 @@ static bool is_number(const wts_tensor *t)
     return t->dtype == WTS_F32 || t->dtype == WTS_F16 || t->dtype == WTS_BF16 || t->dtype == WTS_F64;
 }
 
+/* Initial values in l->drawn. */
+static const wts_tensor *draw(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+{
+    if (l->status) return NULL;
+    wts_tensor *t = eng_arena_alloc(&l->drawn, 1, sizeof *t);
+    char *copy = eng_arena_alloc(&l->drawn, strlen(name) + 1, 1);
+    size_t count = 1;
+    bool fits = t && copy && ndim <= WTS_MAX_DIMS;
+    for (size_t i = 0; fits && i < ndim; i++) fits = eng_mul_size(count, shape[i], &count);
+    float *data = fits ? eng_arena_alloc(&l->drawn, count, sizeof *data) : NULL;
+    if (!data) {
+        mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for tensor %s", name);
+        return NULL;
+    }
+    mdl_initialise(l->init, l->pool, name, ndim, shape, data);
+    *t = (wts_tensor){.name = strcpy(copy, name), .dtype = WTS_F32, .dtype_name = "F32", .ndim = ndim, .count = count,
+                      .data = data, .bytes = count * sizeof *data, .contiguous = true};
+    memcpy(t->shape, shape, ndim * sizeof *shape);
+    return t;
+}
+
+/* The caller has what it wanted of t: its pages or its memory can go. */
+static void let_go(mdl_loader *l, const wts_tensor *t)
+{
+    if (t->mapped) wts_tensor_drop_pages(t);
+    eng_arena_rewind(&l->drawn, (eng_arena_mark){0});
+}
+
 const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
 {
+    if (mdl_loader_draws(l, name)) return draw(l, name, ndim, shape);
     const wts_tensor *t = find_required(l, name);
     if (!t) return NULL;
     bool same = t->ndim == ndim;
@@ -114,7 +153,7 @@ float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_
     float *out = eng_arena_alloc(l->memory, t->count, sizeof *out);
     if (!out) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for tensor %s", t->name);
     else if (wts_tensor_read_f32(t, l->k, 0, t->count, out, l->err)) l->status = l->err->status;
-    else wts_tensor_drop_pages(t);
+    else let_go(l, t);
     return l->status ? NULL : out;
 }
 
@@ -128,21 +167,25 @@ static float *new_gradient(mdl_loader *l, size_t count)
     return grad;
 }
 
-static void list_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, mdl_param_layout layout,
-                       float *data, float *grad)
+void mdl_loader_list(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, mdl_param_layout layout,
+                     float *data, float *grad)
 {
     if (!l->params || l->status) return;
     if (mdl_params_add(l->params, name, ndim, shape, layout, data, grad, l->err)) l->status = l->err->status;
 }
 
-eng_vector mdl_loader_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+eng_vector mdl_loader_adopt(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, float *data)
 {
-    float *data = mdl_loader_read(l, name, ndim, shape);
     size_t count = 1;
     for (size_t i = 0; i < ndim; i++) count *= shape[i];
     eng_vector v = {data, new_gradient(l, count)};
-    list_param(l, name, ndim, shape, MDL_PARAM_AS_IS, data, v.grad);
+    mdl_loader_list(l, name, ndim, shape, MDL_PARAM_AS_IS, data, v.grad);
     return v;
+}
+
+eng_vector mdl_loader_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+{
+    return mdl_loader_adopt(l, name, ndim, shape, mdl_loader_read(l, name, ndim, shape));
 }
 
 eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
@@ -234,13 +277,14 @@ void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, si
         if (t && wts_tensor_read_f32(t, l->k, 0, rows, bias + i * rows, l->err)) l->status = l->err->status;
     }
     mdl_loader_pack(l, parts * rows, k, stacked_row, &s, out);
-    for (size_t i = 0; i < parts && !l->status; i++) wts_tensor_drop_pages(s.parts[i]);
+    for (size_t i = 0; i < parts && !l->status; i++) let_go(l, s.parts[i]);
     if (biases) *biases = (eng_vector){bias, new_gradient(l, parts * rows)};
     for (size_t i = 0; i < parts && l->params && !l->status; i++) {
         snprintf(name, sizeof name, "%s.weight", names[i]);
-        list_param(l, name, 2, (size_t[]){rows, k}, MDL_PARAM_AS_IS, out->data + i * rows * k, out->grad + i * rows * k);
+        mdl_loader_list(l, name, 2, (size_t[]){rows, k}, MDL_PARAM_AS_IS, out->data + i * rows * k,
+                        out->grad + i * rows * k);
         snprintf(name, sizeof name, "%s.bias", names[i]);
-        if (biases) list_param(l, name, 1, &rows, MDL_PARAM_AS_IS, bias + i * rows, biases->grad + i * rows);
+        if (biases) mdl_loader_list(l, name, 1, &rows, MDL_PARAM_AS_IS, bias + i * rows, biases->grad + i * rows);
     }
 }
 
@@ -270,8 +314,8 @@ void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_
     const wts_tensor *t = mdl_loader_take(l, name, 3, (size_t[]){out_channels, in_channels, kernel});
     conv_source s = {l, t, in_channels, kernel};
     mdl_loader_pack(l, out_channels, in_channels * kernel, conv_row, &s, out);
-    if (!l->status) wts_tensor_drop_pages(t);
-    list_param(l, name, 3, (size_t[]){out_channels, in_channels, kernel}, MDL_PARAM_CONV, out->data, out->grad);
+    if (!l->status) let_go(l, t);
+    mdl_loader_list(l, name, 3, (size_t[]){out_channels, in_channels, kernel}, MDL_PARAM_CONV, out->data, out->grad);
 }
 
 void mdl_loader_ignore(mdl_loader *l, const char *name)
@@ -280,9 +324,15 @@ void mdl_loader_ignore(mdl_loader *l, const char *name)
     if (t) mark_used(l, t);
 }
 
+void mdl_loader_ignore_head(mdl_loader *l)
+{
+    for (size_t i = 0; l->file && i < l->file->count; i++)
+        if (!of_backbone(l->names.names[i])) l->used[i] = true;
+}
+
 eng_status mdl_loader_finish(mdl_loader *l)
 {
-    if (l->status) return l->status;
+    if (l->status || !l->file) return l->status;
     const wts_tensor *first = NULL;
     size_t extra = 0;
     for (size_t i = 0; i < l->file->count; i++) {

@@ -1,16 +1,22 @@
 /* Binding a checkpoint's tensors to a model's parameters, by canonical name (weights/names.h). Every tensor is asked for
- * at most once; what nobody asked for is an error at the end. The first failure sticks. */
+ * at most once; what nobody asked for is an error at the end. The first failure sticks.
+ *
+ * A second source of tensors stands beside the checkpoint: an initialiser, from which the head, or all parameters, are
+ * drawn. Whoever asks for a tensor does not see where it comes from. */
 #ifndef MODEL_LOADER_H
 #define MODEL_LOADER_H
 
 #include "engine/context.h"
 #include "engine/param.h"
+#include "model/initialise.h"
 #include "model/params.h"
 #include "weights/checkpoint.h"
 #include "weights/names.h"
 
 typedef struct mdl_loader {
-    const wts_checkpoint *file;
+    const char *path;           /* for messages */
+    const wts_checkpoint *file; /* NULL: there is none, and init draws the backbone too */
+    const mdl_initialiser *init; /* NULL: everything comes from the file */
     wts_layout layout;
     const kern_table *k;
     eng_pool *pool;
@@ -18,29 +24,40 @@ typedef struct mdl_loader {
     mdl_params *params; /* NULL: for inference; else parameters lie in plain memory with a gradient, and are listed here */
     wts_name_map names;
     bool *used; /* [file->count] */
+    eng_arena drawn; /* tensors of init, until the function that asked for them returns */
     eng_error *err;
     eng_status status;
 } mdl_loader;
 
-/* Indexes the checkpoint by canonical names. params: see mdl_loader. Error: two tensors of one canonical name. */
-eng_status mdl_loader_init(mdl_loader *l, const wts_checkpoint *file, wts_layout layout, const kern_table *k,
-                           eng_pool *pool, eng_arena *memory, mdl_params *params, eng_error *err);
+/* Indexes the checkpoint, if l->file is one, by canonical names. The caller has set path, file, init, layout, k, pool,
+ * memory, params and err; the rest is zero. Error: two tensors of one canonical name. */
+eng_status mdl_loader_init(mdl_loader *l);
 void mdl_loader_fini(mdl_loader *l);
 
-/* True when there is a tensor of that canonical name. */
+/* True when the parameter of that name is drawn, not read. */
+bool mdl_loader_draws(const mdl_loader *l, const char *name);
+
+/* True when the checkpoint has a tensor of that canonical name, and it is to be read. */
 bool mdl_loader_has(const mdl_loader *l, const char *name);
 
-/* The tensor of that name and shape, marked as used; NULL, with the error set, when it is missing, has another shape, or
+/* The tensor of that name and shape, marked as used, or drawn; NULL, with the error set, when it is missing, has another shape, or
  * a dtype or layout that cannot be read as f32. */
 const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
 
-/* A tensor's shape without using it; false, with the error set, when it is missing or has another number of dimensions. */
+/* A tensor's shape in the checkpoint without using it; false, with the error set, when it is missing or has another number of dimensions. */
 bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shape);
 
 /* Reads the whole tensor as f32 into l->memory. NULL on failure. */
 float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
 
-/* The same as a parameter: listed, with a gradient, when training. */
+/* Appends a parameter to l->params, when training. */
+void mdl_loader_list(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, mdl_param_layout layout,
+                     float *data, float *grad);
+
+/* count floats of l->memory as a parameter of that shape: with a gradient and listed when training. */
+eng_vector mdl_loader_adopt(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, float *data);
+
+/* mdl_loader_read's tensor as a parameter. */
 eng_vector mdl_loader_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
 eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
 
@@ -62,6 +79,9 @@ void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_
 
 /* Marks a tensor that may be there but is not needed. */
 void mdl_loader_ignore(mdl_loader *l, const char *name);
+
+/* Marks every tensor outside the backbone: its head is replaced. */
+void mdl_loader_ignore_head(mdl_loader *l);
 
 /* Error when a floating-point tensor was never asked for; its message names the first such and how many there are. */
 eng_status mdl_loader_finish(mdl_loader *l);

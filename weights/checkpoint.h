@@ -102,7 +102,10 @@ eng_status wts_writer_begin(wts_writer *w, const char *name, wts_dtype dtype, si
                             eng_error *err);
 eng_status wts_writer_append(wts_writer *w, const void *data, size_t bytes, eng_error *err);
 
-/* Flushes, syncs and renames; frees w in any case. */
+/* Writes what finish would, so that only its rename is left; PATH stays as it was. Nothing may be added afterwards. */
+eng_status wts_writer_complete(wts_writer *w, eng_error *err);
+
+/* Completes the file, unless that was done, and renames it; frees w in any case. */
 eng_status wts_writer_finish(wts_writer *w, eng_error *err);
 
 /* Removes the unfinished file and frees w; NULL is fine. */

@@ -29,6 +29,7 @@ struct wts_writer {
     size_t reserved;    /* file offset where the data begin */
     size_t data_size;   /* bytes of data so far */
     size_t tensor_left; /* bytes that the open tensor still lacks */
+    bool complete;      /* only the rename is left */
     char **names;
     size_t name_count, name_space;
     unsigned char *buffer;
@@ -232,8 +233,9 @@ eng_status wts_writer_open(const char *path, size_t expected_tensors, size_t exp
     return status;
 }
 
-static eng_status finish(wts_writer *w, eng_error *err)
+eng_status wts_writer_complete(wts_writer *w, eng_error *err)
 {
+    if (w->complete) return ENG_OK;
     if (w->tensor_left)
         return eng_fail(err, ENG_E_USAGE, "%s: tensor %s lacks %zu bytes", w->path, w->names[w->name_count - 1],
                         w->tensor_left);
@@ -249,6 +251,14 @@ static eng_status finish(wts_writer *w, eng_error *err)
     if (status != ENG_OK) return status;
     if (ftruncate(w->fd, (off_t)(w->reserved + w->data_size)) != 0) return fail_io(w, "write", err);
     if (fsync(w->fd) != 0) return fail_io(w, "write to disk", err);
+    w->complete = true;
+    return ENG_OK;
+}
+
+static eng_status finish(wts_writer *w, eng_error *err)
+{
+    eng_status status = wts_writer_complete(w, err);
+    if (status != ENG_OK) return status;
     if (rename(w->part, w->path) != 0) return fail_io(w, "rename", err);
     sync_folder(w->path);
     return ENG_OK;
@@ -307,7 +317,9 @@ eng_status wts_writer_begin(wts_writer *w, const char *name, wts_dtype dtype, si
 {
     const char *type = dtype_name(dtype);
     size_t bytes = wts_dtype_size(dtype), end;
-    if (w->tensor_left) return eng_fail(err, ENG_E_USAGE, "%s: tensor %s begins inside another", w->path, name);
+    if (w->tensor_left || w->complete)
+        return eng_fail(err, ENG_E_USAGE, "%s: tensor %s begins %s", w->path, name,
+                        w->complete ? "in a complete file" : "inside another");
     if (!type || ndim > WTS_MAX_DIMS || strcmp(name, "__metadata__") == 0 || strlen(name) > MAX_NAME ||
         !wts_utf8_valid(name, strlen(name)))
         return eng_fail(err, ENG_E_USAGE, "%s: tensor %.200s cannot be written: its name, dtype or dimensions", w->path,

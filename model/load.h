@@ -1,0 +1,22 @@
+/* Loading in parts, which create.c puts together in another way than mdl_model_load. */
+#ifndef MODEL_LOAD_H
+#define MODEL_LOAD_H
+
+#include "model/initialise.h"
+#include "model/model.h"
+#include "weights/folder.h"
+
+/* An empty model; NULL when out of memory. */
+mdl_model *mdl_model_new(const char *path, eng_error *err);
+
+/* Reads config.json and preprocessor_config.json, or Microsoft's cfg, into m->config, and settles m->layout. file NULL:
+ * there is no checkpoint, and folder->config is there. */
+eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, eng_error *err);
+
+/* Fills a model whose config is read. init NULL: everything comes from the file; else the head is drawn (then
+ * m->config.labels is known, and the file's head is passed over), and the backbone too where init says so or file is
+ * NULL. */
+eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, bool trainable,
+                            const kern_table *k, eng_pool *pool, eng_error *err);
+
+#endif
