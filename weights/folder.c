@@ -39,15 +39,18 @@ static eng_status find_file(const char *folder, const char *name, char **path, e
     return ENG_OK;
 }
 
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t length = strlen(name), n = strlen(ending);
+    return length > n && strcmp(name + length - n, ending) == 0;
+}
+
 static bool looks_like_checkpoint(const char *name)
 {
     static const char *const endings[] = {".safetensors", ".pt", ".pth", ".bin"};
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t n = strlen(endings[i]);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
         /* training_args.bin, which Hugging Face's trainer leaves beside the weights, holds none */
-        if (length > n && strcmp(name + length - n, endings[i]) == 0) return strcmp(name, "training_args.bin") != 0;
-    }
+        if (ends_with(name, endings[i])) return strcmp(name, "training_args.bin") != 0;
     return false;
 }
 
@@ -82,12 +85,31 @@ static eng_status find_checkpoint(wts_folder *f, eng_error *err)
     for (size_t i = 0; i < sizeof names / sizeof *names && status == ENG_OK && !f->checkpoint; i++)
         status = find_file(f->path, names[i], &f->checkpoint, err);
     if (status == ENG_OK && !f->checkpoint) status = find_only(f->path, &f->checkpoint, err);
-    if (status == ENG_OK && !f->checkpoint)
-        status =
-            eng_fail(err, ENG_E_MISSING,
-                     "%s: no checkpoint in this folder (looked for model.safetensors, model.safetensors.index.json, "
-                     "pytorch_model.bin, or one *.safetensors, *.pt, *.pth or *.bin)",
-                     f->path);
+    return status;
+}
+
+static eng_status fail_empty(const wts_folder *f, eng_error *err)
+{
+    return eng_fail(err, ENG_E_MISSING,
+                    "%s: no checkpoint in this folder (looked for model.safetensors, model.safetensors.index.json, "
+                    "pytorch_model.bin, or one *.safetensors, *.pt, *.pth or *.bin)",
+                    f->path);
+}
+
+/* A folder with such a file was not meant to be without weights. */
+static eng_status check_bare(const char *folder, eng_error *err)
+{
+    static const char *const endings[] = {".part", ".incomplete", ".crdownload", ".h5", ".msgpack", ".ckpt", ".onnx", ".gguf"};
+    DIR *dir = opendir(folder);
+    if (!dir) return eng_fail(err, ENG_E_IO, "%s: cannot list the folder: %s", folder, strerror(errno));
+    eng_status status = ENG_OK;
+    for (struct dirent *entry; status == ENG_OK && (entry = readdir(dir));)
+        for (size_t i = 0; i < sizeof endings / sizeof *endings && status == ENG_OK; i++)
+            if (ends_with(entry->d_name, endings[i]))
+                status = eng_fail(err, ENG_E_UNSUPPORTED,
+                                  "%s: no checkpoint that can be read, but %s, which is %s", folder, entry->d_name,
+                                  i < 3 ? "unfinished" : "of another format");
+    closedir(dir);
     return status;
 }
 
@@ -121,6 +143,16 @@ eng_status wts_folder_resolve(const char *path, wts_folder *f, eng_error *err)
 {
     *f = (wts_folder){0};
     eng_status status = resolve(path, f, err);
+    if (status == ENG_OK && !f->checkpoint) status = fail_empty(f, err);
+    if (status != ENG_OK) wts_folder_fini(f);
+    return status;
+}
+
+eng_status wts_folder_find(const char *path, wts_folder *f, eng_error *err)
+{
+    *f = (wts_folder){0};
+    eng_status status = resolve(path, f, err);
+    if (status == ENG_OK && !f->checkpoint) status = f->config ? check_bare(f->path, err) : fail_empty(f, err);
     if (status != ENG_OK) wts_folder_fini(f);
     return status;
 }
