@@ -339,5 +339,6 @@ void mdl_config_fini(mdl_config *c)
 {
     for (size_t i = 0; c->label && i < c->labels; i++) eng_free(c->label[i]);
     eng_free(c->label);
+    wts_doc_free(c->source);
     *c = (mdl_config){0};
 }

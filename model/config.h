@@ -61,6 +61,8 @@ typedef struct mdl_config {
     size_t labels;               /* outputs of the classifier */
     char **label;                /* [labels], id2label or "0", "1", ...; owned */
     bool regression;             /* attributes (arousal, valence, dominance): outputs are values, not classes */
+
+    wts_doc *source; /* config.json as it was read, whose other fields a saved model keeps; owned; NULL: there is none */
 } mdl_config;
 
 /* Width of the pooled vector: hidden, or twice that for std and attentive std. */

@@ -1,7 +1,9 @@
-/* config.json and preprocessor_config.json from what config.c made of them. Field names: see config.h. */
+/* config.json and preprocessor_config.json from what config.c made of them. Field names: see config.h. Fields of the
+ * source's config.json that this project does not know are kept: its users' tools may. */
 #include "model/config_write.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/memory.h"
 #include "model/json_text.h"
@@ -19,15 +21,36 @@ static void write_sizes(mdl_json *j, const char *key, const size_t *values, size
     mdl_json_end_list(j);
 }
 
-static void write_class(mdl_json *j, const mdl_config *c)
+static const wts_value *source_field(const mdl_config *c, const char *key)
+{
+    return c->source ? wts_value_get(wts_doc_root(c->source), key) : NULL;
+}
+
+static bool is_text(const wts_value *v, const char *text)
+{
+    return v && v->kind == WTS_STRING && strcmp(v->text, text) == 0;
+}
+
+/* An Odyssey baseline's class is its users' own and has no fixed name. */
+static const char *class_name(const mdl_config *c)
 {
     static const char *const names[] = {[MDL_HEAD_NONE] = "WavLMModel",
                                         [MDL_HEAD_SEQUENCE_CLASSIFICATION] = "WavLMForSequenceClassification",
-                                        [MDL_HEAD_ODYSSEY] = "SERModel",
+                                        [MDL_HEAD_ODYSSEY] = NULL,
                                         [MDL_HEAD_EMOTION] = "WavLMForSpeechEmotion"};
-    mdl_json_list(j, "architectures");
-    mdl_json_text(j, NULL, names[c->head]);
-    mdl_json_end_list(j);
+    return names[c->head];
+}
+
+static void write_class(mdl_json *j, const mdl_config *c)
+{
+    const wts_value *named = source_field(c, "architectures");
+    if (class_name(c)) {
+        mdl_json_list(j, "architectures");
+        mdl_json_text(j, NULL, class_name(c));
+        mdl_json_end_list(j);
+    } else if (named) {
+        mdl_json_value(j, "architectures", named);
+    }
     mdl_json_text(j, "model_type", c->head == MDL_HEAD_ODYSSEY ? "ser" : "wavlm");
 }
 
@@ -69,17 +92,17 @@ static void write_labels(mdl_json *j, const mdl_config *c, const char *count_key
     mdl_json_end_object(j);
 }
 
-/* Ids that are neither female nor male have a row in the embedding too; their names are not kept. */
+/* Ids that are neither female nor male have a row in the embedding too. */
 static void write_gender(mdl_json *j, const mdl_config *c)
 {
-    char name[32];
+    const wts_value *map = source_field(c, "gender2id");
     mdl_json_object(j, "gender2id");
     mdl_json_size(j, "female", (size_t)c->female);
     mdl_json_size(j, "male", (size_t)c->male);
-    for (size_t i = 0; i < c->genders; i++) {
-        if (i == (size_t)c->female || i == (size_t)c->male) continue;
-        snprintf(name, sizeof name, "gender_%zu", i);
-        mdl_json_size(j, name, i);
+    for (size_t i = 0; map && map->kind == WTS_DICT && i < map->count; i++) {
+        const wts_member *m = &map->members[i];
+        bool known = m->value.number == c->female || m->value.number == c->male;
+        if (!known && m->value.number < (double)c->genders) mdl_json_value(j, m->key, &m->value);
     }
     mdl_json_end_object(j);
 }
@@ -101,7 +124,9 @@ static void write_emotion_head(mdl_json *j, const mdl_config *c)
 
 static void write_odyssey_head(mdl_json *j, const mdl_config *c)
 {
-    mdl_json_text(j, "ssl_type", c->pre_norm ? "microsoft/wavlm-large" : "microsoft/wavlm-base-plus");
+    const wts_value *name = source_field(c, "ssl_type");
+    if (name) mdl_json_value(j, "ssl_type", name);
+    else mdl_json_text(j, "ssl_type", "microsoft/wavlm-large");
     mdl_json_size(j, "classifier_hidden_layers", c->head_layers);
     mdl_json_size(j, "sampling_rate", 16000);
     mdl_json_number(j, "mean", c->input_mean);
@@ -123,6 +148,32 @@ static void write_head(mdl_json *j, const mdl_config *c)
     write_labels(j, c, "num_labels");
 }
 
+/* Fields that are this project's to write, and that are left out where they do not apply; a dtype that is not ours. */
+static bool is_stale(const char *key)
+{
+    static const char *const keys[] = {"dtype",        "quantization_config",  "gender2id",
+                                       "num_classes",  "gender_embedding_size", "text_embedding_size",
+                                       "architectures"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0) return true;
+    return false;
+}
+
+static void keep_unknown(mdl_json *j, const mdl_config *c)
+{
+    const wts_value *root = c->source ? wts_doc_root(c->source) : NULL, *classes = source_field(c, "architectures");
+    bool odyssey = is_text(source_field(c, "model_type"), "ser");
+    if (!root || root->kind != WTS_DICT || odyssey != (c->head == MDL_HEAD_ODYSSEY)) return;
+    bool named = classes && classes->kind == WTS_LIST && classes->count > 0;
+    bool same_class = odyssey || (named && is_text(&classes->items[0], class_name(c)));
+    for (size_t i = 0; i < root->count; i++) {
+        const char *key = root->members[i].key;
+        bool code = strcmp(key, "auto_map") == 0; /* the class's own Python code */
+        if (!mdl_json_has(j, key) && !is_stale(key) && (!code || same_class))
+            mdl_json_value(j, key, &root->members[i].value);
+    }
+}
+
 char *mdl_config_text(const mdl_config *c)
 {
     mdl_json j = {0};
@@ -130,6 +181,7 @@ char *mdl_config_text(const mdl_config *c)
     write_class(&j, c);
     write_backbone(&j, c);
     write_head(&j, c);
+    keep_unknown(&j, c);
     mdl_json_end_object(&j);
     return mdl_json_finish(&j);
 }

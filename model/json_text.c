@@ -1,6 +1,7 @@
 #include "model/json_text.h"
 
 #include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,9 +112,30 @@ void mdl_json_bool(mdl_json *j, const char *key, bool value)
     append(j, value ? "true" : "false");
 }
 
+/* A member of the root is the only thing that stands behind a newline and just two spaces: texts have no newlines. */
+bool mdl_json_has(const mdl_json *j, const char *key)
+{
+    size_t n = wts_json_quote(NULL, 0, key);
+    char *line = eng_alloc(n + 5, 1);
+    bool found = false;
+    if (line && j->text) {
+        memcpy(line, "\n  ", 3);
+        wts_json_quote(line + 3, n + 1, key);
+        memcpy(line + 3 + n, ":", 2);
+        found = strstr(j->text, line) != NULL;
+    }
+    eng_free(line);
+    return found;
+}
+
 /* In the C locale: the decimal point must not depend on the program's. */
 static void append_number(mdl_json *j, const char *key, double value, bool single)
 {
+    if (!isfinite(value)) {
+        begin(j, key);
+        append(j, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+        return;
+    }
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!plain) {
         j->failed = true;
@@ -130,7 +152,7 @@ static void append_number(mdl_json *j, const char *key, double value, bool singl
     freelocale(plain);
     begin(j, key);
     append(j, digits);
-    if (!strpbrk(digits, ".en")) append(j, ".0");
+    if (!strpbrk(digits, ".e")) append(j, ".0");
 }
 
 void mdl_json_number(mdl_json *j, const char *key, double value)

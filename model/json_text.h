@@ -21,12 +21,16 @@ void mdl_json_text(mdl_json *j, const char *key, const char *value);
 void mdl_json_size(mdl_json *j, const char *key, size_t value);
 void mdl_json_bool(mdl_json *j, const char *key, bool value);
 
-/* The shortest decimal that reads back as value, finite, with a point or an exponent: 0.0, 1e-05. _f32: as the float. */
+/* The shortest decimal that reads back as value, with a point or an exponent: 0.0, 1e-05; NaN and Infinity as Python writes
+ * them. _f32: that reads back as the float. */
 void mdl_json_number(mdl_json *j, const char *key, double value);
 void mdl_json_number_f32(mdl_json *j, const char *key, float value);
 
 /* Any value of a document. */
 void mdl_json_value(mdl_json *j, const char *key, const wts_value *value);
+
+/* True when the document's root object has a member of that name already. */
+bool mdl_json_has(const mdl_json *j, const char *key);
 
 /* Close the open object or list. */
 void mdl_json_end_object(mdl_json *j);

@@ -295,7 +295,8 @@ eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_che
     if (!status)
         status = mdl_config_read(m->layout, root, preprocessor ? wts_doc_root(preprocessor) : NULL, name, &m->config,
                                  err);
-    wts_doc_free(config);
+    if (m->layout == WTS_LAYOUT_MICROSOFT) wts_doc_free(config);
+    else m->config.source = config;
     wts_doc_free(preprocessor);
     return status;
 }
