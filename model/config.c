@@ -56,6 +56,7 @@ static void preset_base(mdl_config *c)
     c->buckets = 320;
     c->max_distance = 800;
     c->eps = 1e-5f;
+    c->initializer_range = 0.02;
 }
 
 static void preset_large(mdl_config *c)
@@ -117,6 +118,7 @@ static void read_backbone(mdl_reader *r, mdl_config *c)
     c->buckets = mdl_read_size(r, "num_buckets", c->buckets, 4, 1 << 20);
     c->max_distance = mdl_read_size(r, "max_bucket_distance", c->max_distance, 2, 1 << 30);
     c->eps = (float)mdl_read_number(r, "layer_norm_eps", c->eps, 0, 1);
+    c->initializer_range = mdl_read_number(r, "initializer_range", c->initializer_range, 0, 1e3);
     if (mdl_read_bool(r, "add_adapter", false))
         mdl_read_fail(r, ENG_E_UNSUPPORTED, "add_adapter is true; adapters are not supported");
 }

@@ -42,6 +42,7 @@ typedef struct mdl_config {
     size_t pos_kernel, pos_groups;
     size_t buckets, max_distance;
     float eps;
+    double initializer_range; /* deviation of a linear layer's random initial weights */
 
     /* input */
     mdl_input_rule input;

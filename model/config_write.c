@@ -74,6 +74,7 @@ static void write_backbone(mdl_json *j, const mdl_config *c)
     mdl_json_size(j, "num_buckets", c->buckets);
     mdl_json_size(j, "max_bucket_distance", c->max_distance);
     mdl_json_number_f32(j, "layer_norm_eps", c->eps);
+    mdl_json_number(j, "initializer_range", c->initializer_range);
     mdl_json_text(j, "torch_dtype", "float32");
 }
 

@@ -10,8 +10,6 @@
 
 enum { PIECE = 1 << 16, PURPOSE = 0x1171 };
 
-static const double RANGE = 0.02; /* WavLMConfig.initializer_range */
-
 typedef enum rule_kind { CONSTANT, UNIFORM, NORMAL } rule_kind;
 
 /* CONSTANT: a; UNIFORM: in [a, b); NORMAL: with standard deviation a. */
@@ -67,7 +65,7 @@ static rule backbone_rule(const mdl_config *c, const char *name, size_t ndim, bo
     if (ends(name, "gru_rel_pos_const")) return constant(1);
     if (ends(name, "rel_attn_embed.weight")) return normal(1);
     ENG_CHECK(bias || ndim == 2, "no rule for %s", name);
-    return bias ? constant(0) : normal(RANGE);
+    return bias ? constant(0) : normal(c->initializer_range);
 }
 
 static rule head_rule(const mdl_config *c, const char *name, size_t ndim, bool bias)
@@ -76,7 +74,7 @@ static rule head_rule(const mdl_config *c, const char *name, size_t ndim, bool b
     if (strcmp(name, "gender.weight") == 0) return normal(1);
     if (strcmp(name, "pool.v") == 0 || strcmp(name, "pool.attention") == 0) return normal(sqrt(2 / ((double)c->hidden + 1)));
     ENG_CHECK(bias || ndim == 2, "no rule for %s", name);
-    return bias ? constant(0) : normal(RANGE);
+    return bias ? constant(0) : normal(c->initializer_range);
 }
 
 /* FNV-1a */

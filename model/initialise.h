@@ -16,7 +16,7 @@ typedef struct mdl_initialiser {
 /* Fills out [product of shape] with the initial values of the parameter of that canonical name, a function of seed and
  * name alone: neither the order of the calls nor the pool's threads matter.
  *
- * - Linear: weight normal(0, 0.02) (initializer_range), bias 0.
+ * - Linear: weight normal(0, initializer_range), bias 0.
  * - Feature projection: weight and bias uniform(-k, k), k = sqrt(1 / in).
  * - Layer and group norm: weight 1, bias 0.
  * - Feature encoder's convolutions: weight normal(0, sqrt(2 / (in * kernel))) (Kaiming), bias uniform(-k, k),
