@@ -125,12 +125,20 @@ Test(config, input_rule)
         {"{\"feat_extract_norm\": \"layer\"}", "{\"do_normalize\": false, \"sampling_rate\": 16000}", MDL_INPUT_RAW},
         {"{\"feat_extract_norm\": \"layer\"}", NULL, MDL_INPUT_HF},
         {"{\"feat_extract_norm\": \"group\"}", NULL, MDL_INPUT_RAW},
+        {"{}", "{\"do_normalize\": true, \"input_normalization\": \"layer_norm\"}", MDL_INPUT_LAYER_NORM},
+        {"{}", "{\"input_normalization\": \"corpus\", \"input_mean\": -0.5, \"input_std\": 2}", MDL_INPUT_CORPUS},
+        {"{}", "{\"input_normalization\": \"none\"}", MDL_INPUT_RAW},
+        {"{}", "{\"do_normalize\": false, \"input_normalization\": \"utterance\"}", MDL_INPUT_HF},
+        {"{}", "{\"do_normalize\": false, \"input_normalization\": null}", MDL_INPUT_RAW},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         mdl_config c = good(WTS_LAYOUT_BACKBONE, rows[i].config, rows[i].preprocessor);
         cr_assert(c.input == rows[i].rule && c.input_assumed == !rows[i].preprocessor, "row %zu", i);
+        if (c.input == MDL_INPUT_CORPUS) cr_assert(c.input_mean == -0.5 && c.input_std == 2);
         mdl_config_fini(&c);
     }
+    refused(WTS_LAYOUT_BACKBONE, "{}", "{\"input_normalization\": \"minmax\"}", "preprocessor_config.json", "minmax");
+    refused(WTS_LAYOUT_BACKBONE, "{}", "{\"input_normalization\": \"corpus\"}", "preprocessor_config.json", "input_mean");
     refused(WTS_LAYOUT_BACKBONE, "{}", "{\"do_normalize\": 1}", "preprocessor_config.json: do_normalize", "whole number");
     refused(WTS_LAYOUT_BACKBONE, "{}", "{\"sampling_rate\": 8000}", "sampling_rate is 8000", "16000");
     refused(WTS_LAYOUT_BACKBONE, "{}", "[true]", "preprocessor_config.json", "object");
@@ -151,6 +159,9 @@ Test(config, heads)
     cr_assert(c.head == MDL_HEAD_EMOTION && c.weighted_sum && c.pooling == MDL_POOL_STD && mdl_config_pooled(&c) == 1536);
     cr_assert(c.gender == MDL_COND_MEAN && c.genders == 5 && c.female == 1 && c.male == 0);
     cr_assert(c.text == MDL_COND_MULTIPLY && c.text_size == 11 && c.labels == 3 && strcmp(c.label[2], "LABEL_2") == 0);
+    mdl_config_fini(&c);
+    c = good(WTS_LAYOUT_EMOTION, "{\"problem_type\": \"regression\", \"num_labels\": 2}", NULL);
+    cr_assert(c.regression);
     mdl_config_fini(&c);
     c = good(WTS_LAYOUT_EMOTION, "{\"pooling\": \"attention\", \"gender_conditioning\": \"multiply\"}", NULL);
     cr_assert(c.pooling == MDL_POOL_ATTENTION && mdl_config_pooled(&c) == 768 && c.text == MDL_COND_NONE);
