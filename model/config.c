@@ -9,7 +9,7 @@
 #include "model/config_microsoft.h"
 #include "model/config_reader.h"
 
-enum { MAX_MIN_SAMPLES = 1 << 30 };
+enum { MAX_MIN_SAMPLES = 1 << 30, MAX_MASK = 1 << 20 };
 
 size_t mdl_config_pooled(const mdl_config *c)
 {
@@ -35,9 +35,19 @@ size_t mdl_config_min_samples(const mdl_config *c)
     return need;
 }
 
-/* The released models: wavlm-base and wavlm-base-plus share one architecture; it is also WavLMConfig's default. */
+/* The released models: wavlm-base and wavlm-base-plus share one architecture; it is also WavLMConfig's default, as are the
+ * rates. */
 static void preset_base(mdl_config *c)
 {
+    static const mdl_regularisation rates = {.hidden_dropout = 0.1,
+                                             .attention_dropout = 0.1,
+                                             .activation_dropout = 0.1,
+                                             .final_dropout = 0.1,
+                                             .layer_drop = 0.1,
+                                             .mask_time_prob = 0.05,
+                                             .mask_time_length = 10,
+                                             .mask_time_min = 2,
+                                             .mask_feature_length = 10};
     static const size_t kernel[7] = {10, 3, 3, 3, 3, 2, 2}, stride[7] = {5, 2, 2, 2, 2, 2, 2};
     c->hidden = 768;
     c->layers = 12;
@@ -57,6 +67,7 @@ static void preset_base(mdl_config *c)
     c->max_distance = 800;
     c->eps = 1e-5f;
     c->initializer_range = 0.02;
+    c->regularisation = rates;
 }
 
 static void preset_large(mdl_config *c)
@@ -81,6 +92,13 @@ static void preset_by_name(mdl_reader *r, mdl_config *c)
     else
         mdl_read_fail(r, ENG_E_UNSUPPORTED,
                       "ssl_type is \"%s\"; expected microsoft/wavlm-large, wavlm-base or wavlm-base-plus", name);
+    /* rates of the released models' own config.json; the baseline's head has 0.5 */
+    mdl_regularisation *o = &c->regularisation;
+    o->activation_dropout = 0;
+    o->feature_dropout = 0.1;
+    o->final_dropout = 0.5;
+    o->layer_drop = c->pre_norm ? 0.1 : 0.05;
+    o->mask_time_prob = c->pre_norm ? 0.075 : 0.05;
 }
 
 static kern_act read_act(mdl_reader *r, const char *key)
@@ -179,6 +197,25 @@ static void read_input_rule(const wts_value *preprocessor, mdl_reader *config, m
     double rate = mdl_read_number(&r, "sampling_rate", 16000, 1, 1e9);
     if (rate != 16000) mdl_read_fail(&r, ENG_E_UNSUPPORTED, "sampling_rate is %g; expected 16000", rate);
     config->status = r.status;
+}
+
+/* The Odyssey baseline has a rate of its own for its head. */
+static void read_regularisation(mdl_reader *r, wts_layout layout, mdl_regularisation *o)
+{
+    const char *final = layout == WTS_LAYOUT_ODYSSEY ? "classifier_dropout_prob" : "final_dropout";
+    o->hidden_dropout = mdl_read_number(r, "hidden_dropout", o->hidden_dropout, 0, 1);
+    o->attention_dropout = mdl_read_number(r, "attention_dropout", o->attention_dropout, 0, 1);
+    o->activation_dropout = mdl_read_number(r, "activation_dropout", o->activation_dropout, 0, 1);
+    o->feature_dropout = mdl_read_number(r, "feat_proj_dropout", o->feature_dropout, 0, 1);
+    o->final_dropout = mdl_read_number(r, final, o->final_dropout, 0, 1);
+    o->layer_drop = mdl_read_number(r, "layerdrop", o->layer_drop, 0, 1);
+    o->mask_time_prob = mdl_read_number(r, "mask_time_prob", o->mask_time_prob, 0, 1);
+    o->mask_time_length = mdl_read_size(r, "mask_time_length", o->mask_time_length, 1, MAX_MASK);
+    o->mask_time_min = mdl_read_size(r, "mask_time_min_masks", o->mask_time_min, 0, MAX_MASK);
+    o->mask_feature_prob = mdl_read_number(r, "mask_feature_prob", o->mask_feature_prob, 0, 1);
+    o->mask_feature_length = mdl_read_size(r, "mask_feature_length", o->mask_feature_length, 1, MAX_MASK);
+    o->mask_feature_min = mdl_read_size(r, "mask_feature_min_masks", o->mask_feature_min, 0, MAX_MASK);
+    if (!mdl_read_bool(r, "apply_spec_augment", true)) o->mask_time_prob = o->mask_feature_prob = 0;
 }
 
 static bool is_attribute(const char *label)
@@ -332,6 +369,7 @@ eng_status mdl_config_read(wts_layout layout, const wts_value *config, const wts
         if (layout == WTS_LAYOUT_ODYSSEY) preset_by_name(&r, out);
         read_backbone(&r, out);
         read_head(&r, layout, preprocessor, out);
+        read_regularisation(&r, layout, &out->regularisation);
     }
     check_backbone(&r, layout, out);
     return r.status;

@@ -9,6 +9,7 @@
 
 #include "engine/error.h"
 #include "kernels/kernels.h"
+#include "model/training.h"
 #include "weights/names.h"
 #include "weights/value.h"
 
@@ -64,6 +65,7 @@ typedef struct mdl_config {
     bool regression;             /* attributes (arousal, valence, dominance): outputs are values, not classes */
 
     wts_doc *source; /* config.json as it was read, whose other fields a saved model keeps; owned; NULL: there is none */
+    mdl_regularisation regularisation; /* what the model was trained with; only training looks at it */
 } mdl_config;
 
 /* Width of the pooled vector: hidden, or twice that for std and attentive std. */

@@ -86,6 +86,23 @@ bool mdl_parse_conv_layers(const char *text, mdl_config *c)
     return *p.at == '\0' && c->convs > 0;
 }
 
+/* Defaults: WavLM.py (WavLMConfig). A head's dropout has no field there: transformers' default. */
+static void read_regularisation(mdl_reader *r, mdl_regularisation *o)
+{
+    enum { MAX_MASK = 1 << 20 };
+    o->hidden_dropout = mdl_read_number(r, "dropout", 0.1, 0, 1);
+    o->attention_dropout = mdl_read_number(r, "attention_dropout", 0.1, 0, 1);
+    o->activation_dropout = mdl_read_number(r, "activation_dropout", 0, 0, 1);
+    o->feature_dropout = mdl_read_number(r, "dropout_input", 0, 0, 1);
+    o->final_dropout = 0.1;
+    o->layer_drop = mdl_read_number(r, "encoder_layerdrop", 0, 0, 1);
+    o->mask_time_prob = mdl_read_number(r, "mask_prob", 0.65, 0, 1);
+    o->mask_time_length = mdl_read_size(r, "mask_length", 10, 1, MAX_MASK);
+    o->mask_time_min = 2; /* WavLM.apply_mask */
+    o->mask_feature_prob = mdl_read_number(r, "mask_channel_prob", 0, 0, 1);
+    o->mask_feature_length = mdl_read_size(r, "mask_channel_length", 10, 1, MAX_MASK);
+}
+
 void mdl_config_read_microsoft(mdl_reader *r, mdl_config *c)
 {
     static const mdl_choice modes[] = {{"default", 1}, {"layer_norm", 0}, {NULL, 0}};
@@ -108,6 +125,7 @@ void mdl_config_read_microsoft(mdl_reader *r, mdl_config *c)
     if (!mdl_read_bool(r, "relative_position_embedding", false) || !mdl_read_bool(r, "gru_rel_pos", false))
         mdl_read_fail(r, ENG_E_UNSUPPORTED,
                       "relative_position_embedding and gru_rel_pos must both be true, as in the released models");
+    read_regularisation(r, &c->regularisation);
     const char *layers =
         mdl_read_text(r, "conv_feature_layers", "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2");
     if (!mdl_parse_conv_layers(layers, c))

@@ -78,6 +78,24 @@ static void write_backbone(mdl_json *j, const mdl_config *c)
     mdl_json_text(j, "torch_dtype", "float32");
 }
 
+static void write_regularisation(mdl_json *j, const mdl_config *c)
+{
+    const mdl_regularisation *o = &c->regularisation;
+    mdl_json_number(j, "hidden_dropout", o->hidden_dropout);
+    mdl_json_number(j, "attention_dropout", o->attention_dropout);
+    mdl_json_number(j, "activation_dropout", o->activation_dropout);
+    mdl_json_number(j, "feat_proj_dropout", o->feature_dropout);
+    mdl_json_number(j, c->head == MDL_HEAD_ODYSSEY ? "classifier_dropout_prob" : "final_dropout", o->final_dropout);
+    mdl_json_number(j, "layerdrop", o->layer_drop);
+    mdl_json_bool(j, "apply_spec_augment", true); /* false was read as rates of 0 */
+    mdl_json_number(j, "mask_time_prob", o->mask_time_prob);
+    mdl_json_size(j, "mask_time_length", o->mask_time_length);
+    mdl_json_size(j, "mask_time_min_masks", o->mask_time_min);
+    mdl_json_number(j, "mask_feature_prob", o->mask_feature_prob);
+    mdl_json_size(j, "mask_feature_length", o->mask_feature_length);
+    mdl_json_size(j, "mask_feature_min_masks", o->mask_feature_min);
+}
+
 static void write_labels(mdl_json *j, const mdl_config *c, const char *count_key)
 {
     char id[24];
@@ -181,6 +199,7 @@ char *mdl_config_text(const mdl_config *c)
     mdl_json_object(&j, NULL);
     write_class(&j, c);
     write_backbone(&j, c);
+    write_regularisation(&j, c);
     write_head(&j, c);
     keep_unknown(&j, c);
     mdl_json_end_object(&j);

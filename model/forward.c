@@ -172,6 +172,7 @@ static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch 
                                       (eng_tensor){0});
     projected = mdl_dropout(training, ctx, batch, projected, MDL_DRAW_FEATURE, 0);
     observe(observer, ctx, MDL_STAGE_PROJECTED, 0, batch, projected);
+    projected = mdl_spec_augment(m, ctx, batch, training, projected);
     eng_tensor x = embed_positions(m, ctx, batch, projected);
     x = mdl_dropout(training, ctx, batch, x, MDL_DRAW_POSITION, 0);
     take_state(&sink, 0, x);

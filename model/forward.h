@@ -51,6 +51,13 @@ void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, 
 /* The same, recorded on ctx->tape: samples are the utterances in waves [samples, 1]. Returns [frames, last conv_dim]. */
 eng_tensor mdl_feature_encoder_recorded(const mdl_model *m, eng_context *ctx, eng_batch samples, eng_tensor waves);
 
+/* SpecAugment (Park et al., Interspeech 2019) of projected features, as transformers masks them: in each utterance spans of
+ * mask_time_length frames become m->mask_embedding, then spans of mask_feature_length channels 0 throughout. A share
+ * prob of frames (channels) is masked as mdl_mask_spans says. Returns a new tensor, or x where training is NULL or masks
+ * nothing. Backward: gradients pass where nothing was masked; those of masked frames go to the embedding. */
+eng_tensor mdl_spec_augment(const mdl_model *m, eng_context *ctx, eng_batch batch, const mdl_training *training,
+                            eng_tensor x);
+
 /* The bias table of all layers, [heads, 2 * reach - 1] (engine/attention.h). Bucket of d = key - query
  * (modeling_wavlm._relative_positions_bucket): half of the buckets for d > 0; within a half, exact below a quarter of the
  * buckets, then logarithmic up to max_distance. Backward: the table's gradient, to which every layer adds, summed by

@@ -123,6 +123,27 @@ static void load_layer(mdl_loader *l, mdl_model *m, size_t index)
     load_gate(l, m, attention.text, layer);
 }
 
+/* Only training masks; then the embedding is there, though the checkpoint may have none. */
+static void load_mask_embedding(mdl_loader *l, mdl_model *m)
+{
+    const char *name = "wavlm.masked_spec_embed";
+    size_t n = m->config.hidden;
+    if (!l->params) {
+        mdl_loader_ignore(l, name);
+        return;
+    }
+    if (mdl_loader_has(l, name) || mdl_loader_draws(l, name)) {
+        m->mask_embedding = mdl_loader_vector(l, name, n);
+    } else {
+        mdl_initialiser any = {.config = &m->config, .backbone = true};
+        float *data = eng_arena_alloc(l->memory, n, sizeof *data);
+        if (data) mdl_initialise(&any, l->pool, name, 1, &n, data);
+        else mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for tensor %s", name);
+        m->mask_embedding = mdl_loader_adopt(l, name, 1, &n, data);
+    }
+    mdl_params_freeze(l->params, name, true);
+}
+
 static void load_backbone(mdl_loader *l, mdl_model *m)
 {
     const mdl_config *c = &m->config;
@@ -138,7 +159,7 @@ static void load_backbone(mdl_loader *l, mdl_model *m)
     }
     memset(m->layer, 0, c->layers * sizeof *m->layer);
     for (size_t i = 0; i < c->layers && !l->status; i++) load_layer(l, m, i);
-    mdl_loader_ignore(l, "wavlm.masked_spec_embed"); /* only training masks */
+    load_mask_embedding(l, m);
 }
 
 /* Labels from the classifier's shape when the configuration does not name them; the classifier's input size. */

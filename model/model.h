@@ -63,6 +63,7 @@ typedef struct mdl_model {
     eng_vector pos_bias;
     mdl_norm encoder_norm;
     eng_vector bias_embedding; /* [buckets, heads] */
+    eng_vector mask_embedding; /* training only: [hidden], what masked frames become; frozen as loaded (training.h) */
     mdl_layer *layer;          /* [layers] */
     mdl_head_weights head;
     mdl_params params;  /* of a trainable model; else empty */

@@ -18,7 +18,9 @@ typedef struct mdl_regularisation {
     double feature_dropout;         /* feat_proj_dropout: after the feature projection */
     double final_dropout;           /* before the classifier */
     double layer_drop;              /* layerdrop: a layer other than the first is skipped, for the whole step */
-    double mask_time_prob;          /* SpecAugment (apply_spec_augment): share of frames in masked spans */
+    double mask_time_prob;          /* SpecAugment (apply_spec_augment): share of frames in masked spans. The embedding
+                                     * that they become, wavlm.masked_spec_embed, is a frozen parameter as loaded: whoever
+                                     * masks thaws it (mdl_params_freeze), so that one that takes no part does not decay */
     size_t mask_time_length, mask_time_min;
     double mask_feature_prob;
     size_t mask_feature_length, mask_feature_min;
@@ -56,6 +58,13 @@ float mdl_dropout_rate(const mdl_training *t, mdl_draw what);
 /* x after that dropout (engine/dropout.h), or x itself where its rate is 0. */
 eng_tensor mdl_dropout(const mdl_training *t, eng_context *ctx, eng_batch batch, eng_tensor x, mdl_draw what,
                        size_t layer);
+
+/* Spans of `length` places to mask among n (modeling_wavlm._compute_mask_indices): floor(prob * n / length + u) of them,
+ * u uniform in [0, 1), but at least `least`, and no more than have room one after the other. starts [*count] are distinct
+ * and uniform in [0, n - length]; spans may overlap. The array comes from arena; NULL, with *count > 0, when out of
+ * memory. *count = 0 where prob is 0 or n < length. The stream's numbers: u is 0, start i is 1 + i. */
+size_t *mdl_mask_spans(eng_stream stream, size_t n, double prob, size_t length, size_t least, eng_arena *arena,
+                       size_t *count);
 
 /* Whether this step skips the layer: layers other than the first, with probability layer_drop. False when t is NULL. */
 bool mdl_layer_skipped(const mdl_training *t, size_t layer);

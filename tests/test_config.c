@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/memory.h"
 #include "model/config.h"
+#include "model/save.h"
 #include "weights/value.h"
 
 /* Parses and reads; *c is the caller's. preprocessor may be NULL. */
@@ -96,7 +98,7 @@ Test(config, every_field_of_the_backbone)
         " \"conv_dim\": [9, 3], \"conv_kernel\": [4, 2], \"conv_stride\": [6, 1], \"conv_bias\": true,"
         " \"feat_extract_norm\": \"layer\", \"do_stable_layer_norm\": true, \"feat_extract_activation\": \"relu\","
         " \"hidden_act\": null, \"num_conv_pos_embeddings\": 5, \"num_conv_pos_embedding_groups\": 3, \"num_buckets\": 33,"
-        " \"max_bucket_distance\": 9, \"layer_norm_eps\": 1e-12, \"mask_time_prob\": \"whatever\", \"new_field\": []}",
+        " \"max_bucket_distance\": 9, \"layer_norm_eps\": 1e-12, \"tdnn_dim\": \"whatever\", \"new_field\": []}",
         NULL);
     cr_assert(c.hidden == 60 && c.layers == 5 && c.heads == 4 && c.intermediate == 7);
     check_convs(&c, 2, (const size_t[][3]){{9, 4, 6}, {3, 2, 1}});
@@ -111,6 +113,54 @@ Test(config, every_field_of_the_backbone)
     c = good(WTS_LAYOUT_BACKBONE, "{}", NULL);
     cr_assert(mdl_config_min_samples(&c) == 400 && mdl_config_frames(&c, 399) == 0 && mdl_config_frames(&c, 400) == 1);
     cr_assert(mdl_config_frames(&c, 719) == 1 && mdl_config_frames(&c, 720) == 2 && mdl_config_frames(&c, 16000) == 49);
+    mdl_config_fini(&c);
+}
+
+/* The fields of mdl_regularisation one by one: its padding is anyone's. */
+static void check_rates(mdl_regularisation got, mdl_regularisation want)
+{
+    cr_assert(got.hidden_dropout == want.hidden_dropout && got.attention_dropout == want.attention_dropout);
+    cr_assert(got.activation_dropout == want.activation_dropout && got.feature_dropout == want.feature_dropout);
+    cr_assert(got.final_dropout == want.final_dropout && got.layer_drop == want.layer_drop);
+    cr_assert(got.mask_time_prob == want.mask_time_prob && got.mask_time_length == want.mask_time_length);
+    cr_assert(got.mask_time_min == want.mask_time_min && got.mask_feature_prob == want.mask_feature_prob);
+    cr_assert(got.mask_feature_length == want.mask_feature_length && got.mask_feature_min == want.mask_feature_min);
+}
+
+Test(config, regularisation)
+{
+    mdl_config c = good(WTS_LAYOUT_BACKBONE, "{}", NULL);
+    check_rates(c.regularisation, (mdl_regularisation){0.1, 0.1, 0.1, 0, 0.1, 0.1, 0.05, 10, 2, 0, 10, 0});
+    mdl_config_fini(&c);
+    c = good(WTS_LAYOUT_BACKBONE,
+             "{\"hidden_dropout\": 0.11, \"attention_dropout\": 0.12, \"activation_dropout\": 0.13,"
+             " \"feat_proj_dropout\": 0.14, \"final_dropout\": 0, \"layerdrop\": 1, \"mask_time_prob\": 0.075,"
+             " \"mask_time_length\": 4, \"mask_time_min_masks\": 1, \"mask_feature_prob\": 0.5,"
+             " \"mask_feature_length\": 64, \"mask_feature_min_masks\": 3}",
+             NULL);
+    check_rates(c.regularisation, (mdl_regularisation){0.11, 0.12, 0.13, 0.14, 0, 1, 0.075, 4, 1, 0.5, 64, 3});
+    char *written = mdl_config_text(&c);
+    mdl_config_fini(&c);
+    cr_assert_not_null(written);
+    c = good(WTS_LAYOUT_BACKBONE, written, NULL);
+    check_rates(c.regularisation, (mdl_regularisation){0.11, 0.12, 0.13, 0.14, 0, 1, 0.075, 4, 1, 0.5, 64, 3});
+    mdl_config_fini(&c);
+    eng_free(written);
+    c = good(WTS_LAYOUT_BACKBONE, "{\"apply_spec_augment\": false, \"mask_feature_prob\": 0.5}", NULL);
+    cr_assert(c.regularisation.mask_time_prob == 0 && c.regularisation.mask_feature_prob == 0);
+    mdl_config_fini(&c);
+    refused(WTS_LAYOUT_BACKBONE, "{\"layerdrop\": 1.5}", NULL, "layerdrop", "1.5");
+    refused(WTS_LAYOUT_BACKBONE, "{\"mask_time_prob\": \"often\"}", NULL, "mask_time_prob", "text");
+    refused(WTS_LAYOUT_BACKBONE, "{\"mask_time_length\": 0}", NULL, "mask_time_length", "0");
+    /* the baseline's backbone by name, its head by its own field */
+    c = good(WTS_LAYOUT_ODYSSEY, "{\"num_classes\": 8, \"mean\": 0, \"std\": 1, \"final_dropout\": 0.9}", NULL);
+    check_rates(c.regularisation, (mdl_regularisation){0.1, 0.1, 0, 0.1, 0.5, 0.1, 0.075, 10, 2, 0, 10, 0});
+    mdl_config_fini(&c);
+    c = good(WTS_LAYOUT_ODYSSEY,
+             "{\"num_classes\": 8, \"mean\": 0, \"std\": 1, \"ssl_type\": \"microsoft/wavlm-base-plus\","
+             " \"classifier_dropout_prob\": 0.25}",
+             NULL);
+    check_rates(c.regularisation, (mdl_regularisation){0.1, 0.1, 0, 0.1, 0.25, 0.05, 0.05, 10, 2, 0, 10, 0});
     mdl_config_fini(&c);
 }
 

@@ -26,16 +26,26 @@ Test(config_microsoft, fields_and_defaults)
     cr_assert(c.hidden == 768 && c.layers == 12 && c.heads == 12 && c.intermediate == 3072 && c.convs == 7);
     cr_assert(c.group_norm && !c.pre_norm && c.input == MDL_INPUT_RAW && c.buckets == 320 && c.max_distance == 1280);
     cr_assert(c.conv_dim[6] == 512 && c.conv_kernel[6] == 2 && c.conv_stride[6] == 2 && c.eps == 1e-5f);
+    const mdl_regularisation *o = &c.regularisation;
+    cr_assert(o->hidden_dropout == 0.1 && o->attention_dropout == 0.1 && o->activation_dropout == 0 && o->layer_drop == 0);
+    cr_assert(o->feature_dropout == 0 && o->mask_time_prob == 0.65 && o->mask_time_length == 10 && o->mask_time_min == 2);
+    cr_assert(o->mask_feature_prob == 0 && o->mask_feature_length == 10);
     mdl_config_fini(&c);
     cr_assert_eq(read_cfg("{\"extractor_mode\": \"layer_norm\", \"encoder_layers\": 24, \"encoder_embed_dim\": 1024,"
                           " \"encoder_ffn_embed_dim\": 4096, \"encoder_attention_heads\": 16, \"layer_norm_first\": true,"
                           " \"activation_fn\": \"relu\", \"conv_bias\": true, \"normalize\": true, \"conv_pos\": 9,"
                           " \"conv_pos_groups\": 2, \"num_buckets\": 10, \"max_distance\": 800,"
+                          " \"dropout\": 0.2, \"attention_dropout\": 0.3, \"activation_dropout\": 0.4,"
+                          " \"encoder_layerdrop\": 0.05, \"dropout_input\": 0.6, \"mask_prob\": 0.8,"
+                          " \"mask_length\": 11, \"mask_channel_prob\": 0.7, \"mask_channel_length\": 12,"
                           " \"conv_feature_layers\": \"[(8,10,5)]\", " GATED "}", &c, &err), ENG_OK, "%s", err.message);
     cr_assert(c.hidden == 1024 && c.layers == 24 && c.heads == 16 && c.intermediate == 4096 && c.convs == 1);
     cr_assert(!c.group_norm && c.pre_norm && c.conv_bias && c.input == MDL_INPUT_LAYER_NORM && !c.input_assumed);
     cr_assert(c.act == KERN_ACT_RELU && c.conv_act == KERN_ACT_GELU && c.pos_kernel == 9 && c.pos_groups == 2);
     cr_assert(c.buckets == 10 && c.max_distance == 800 && c.head == MDL_HEAD_NONE);
+    cr_assert(o->hidden_dropout == 0.2 && o->attention_dropout == 0.3 && o->activation_dropout == 0.4);
+    cr_assert(o->layer_drop == 0.05 && o->feature_dropout == 0.6 && o->mask_time_prob == 0.8);
+    cr_assert(o->mask_time_length == 11 && o->mask_feature_prob == 0.7 && o->mask_feature_length == 12);
     mdl_config_fini(&c);
 }
 
