@@ -121,6 +121,7 @@ void mdl_config_read_microsoft(mdl_reader *r, mdl_config *c)
     c->buckets = mdl_read_size(r, "num_buckets", 320, 4, 1 << 20);
     c->max_distance = mdl_read_size(r, "max_distance", 1280, 2, 1 << 30);
     c->eps = 1e-5f; /* torch's default, which WavLM.py uses throughout */
+    c->initializer_range = 0.02; /* WavLMConfig's, for a new head: WavLM.py has no such field */
     c->input = mdl_read_bool(r, "normalize", false) ? MDL_INPUT_LAYER_NORM : MDL_INPUT_RAW;
     if (!mdl_read_bool(r, "relative_position_embedding", false) || !mdl_read_bool(r, "gru_rel_pos", false))
         mdl_read_fail(r, ENG_E_UNSUPPORTED,

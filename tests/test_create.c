@@ -244,6 +244,19 @@ Test(create, conv_biases_are_uniform)
     support_engine_free(e);
 }
 
+Test(create, linear_layers_follow_initializer_range)
+{
+    support_engine *e = support_engine_new(1);
+    char *directory = bare_folder("base", "\"initializer_range\": 0.1,");
+    mdl_head_request want = four_emotions();
+    created c = create_from(e, directory, &want, 1);
+    expect_normal(c.m, "wavlm.encoder.layers.1.attention.q_proj.weight", 0.1);
+    expect_normal(c.m, "projection.weight", 0.1);
+    mdl_model_free(c.m);
+    support_remove(directory);
+    support_engine_free(e);
+}
+
 /* ---- Kinds of head ---- */
 
 static void check_kind(mdl_pooling pooling, mdl_conditioning gender, mdl_conditioning text)
