@@ -182,6 +182,12 @@ Test(train_data, msp_attributes_keep_rows_without_agreement)
     for (size_t a = 0; a < 3; a++) cr_assert_eq(d.example[2].attribute[a], expected[a]);
     cr_assert_eq(d.example[0].label, 7);
     train_data_free(&d);
+    static const char *const names[] = {"arousal", "dominance", "valence"}; /* what such a model has for classes */
+    train_data_options o = {.path = "corpus", .attributes = true, .classes = 3, .class_names = names};
+    d = train_load(&o);
+    cr_assert_eq(d.count, 6);
+    for (size_t i = 0; i < 6; i++) cr_assert_eq(d.example[i].label, TRAIN_NO_LABEL);
+    train_data_free(&d);
 }
 
 Test(train_data, msp_with_a_models_own_classes)

@@ -110,6 +110,8 @@ static eng_status set_labels(train_data *d, const train_list *l, eng_error *err)
         if (!*l->emotion[i]) continue;
         e->label = find_class(d, l->emotion[i]);
         if (e->label < d->classes) continue;
+        e->label = TRAIN_NO_LABEL;
+        if (l->options->attributes) continue; /* what the model calls its classes are the attributes */
         char classes[512];
         return eng_fail(err, ENG_E_MISMATCH, "%s: line %zu: emotion '%s' is not among the model's classes: %s", l->path,
                         e->line, l->emotion[i], describe_classes(d, classes, sizeof classes));

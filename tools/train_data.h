@@ -18,7 +18,8 @@
  * columns. Its classes are coded A S H U F D C N; rows with X (no agreement) and O (another emotion) are dropped, and
  * those of Test3, whose labels are kept back. A speaker "Unknown" is none.
  *
- * Where attributes are wanted an emotion is not needed: rows without one, or with X or O, stay, with TRAIN_NO_LABEL. */
+ * Where attributes are wanted an emotion is not needed: rows without one, or with X or O, stay, with TRAIN_NO_LABEL,
+ * and so do those with an emotion that the model does not know. */
 #ifndef TOOLS_TRAIN_DATA_H
 #define TOOLS_TRAIN_DATA_H
 
