@@ -56,7 +56,8 @@ static void put_cell(train_text *t, const train_report_evaluation *e, size_t row
         t, "<rect class=\"heat\" fill-opacity=\"%.3f\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", share,
         x, y, cell, cell);
     if (cell >= 15) {
-        const char *shade = count == 0 ? " none" : share > 0.5 ? " hot" : "";
+        /* Where the two colours of text stand out alike, in light and dark. */
+        const char *shade = count == 0 ? " none" : share > 0.7 ? " hot" : "";
         bool two = cell >= 34 && count > 0;
         double size = cell >= 34 ? 12 : cell >= 26 ? 10.5 : 7.5, middle = y + cell / 2 + (two ? -2 : size * 0.35);
         train_text_format(t, "<text class=\"mid%s\" font-size=\"%.1f\" x=\"%.2f\" y=\"%.2f\">", shade, size,

@@ -34,7 +34,7 @@ static const char *const lines[] = {
     "align-items:start}\n",
     "figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px 10px;",
     "min-width:0;max-width:680px}\n",
-    "figcaption{font-weight:600}\n",
+    "figcaption{font-weight:600;margin-bottom:4px}\n",
     ".legend{display:flex;flex-wrap:wrap;gap:2px 16px;margin:4px 0 6px;font-size:13px;color:var(--soft)}\n",
     ".legend svg{width:20px;height:12px;margin-right:6px;vertical-align:-1px}\n",
     ".legend .s0{stroke-width:4}.legend span{overflow-wrap:anywhere}\n",
