@@ -16,7 +16,7 @@
 #include "engine/memory.h"
 #include "model/augment_parts.h"
 
-enum { LANES = 8, PHASES = 128 };
+enum { LANES = 16, PHASES = 128 };
 static const double PASS = 0.86, ATTENUATION = 70.0, PI = 3.14159265358979323846;
 
 typedef struct tap_table {
@@ -57,7 +57,7 @@ static eng_status tap_table_init(tap_table *t, double step, eng_error *err)
     double nyquist = step > 1 ? 1 / step : 1, cutoff = nyquist * (1 + PASS) / 2;
     double width = (ATTENUATION - 7.95) / (2.285 * PI * nyquist * (1 - PASS)) / 2;
     t->half = (size_t)ceil(width) + 1;
-    t->half += (LANES - t->half % LANES) % LANES;
+    t->half += (LANES / 2 - t->half % (LANES / 2)) % (LANES / 2);
     t->taps = 2 * t->half;
     t->row = eng_alloc(PHASES * 2 * t->taps, sizeof *t->row);
     double *exact = eng_alloc((PHASES + 1) * t->taps, sizeof *exact);
@@ -81,17 +81,11 @@ static eng_status tap_table_init(tap_table *t, double step, eng_error *err)
     return ENG_OK;
 }
 
-/* x . (row + share * slope), where slope lies behind row. */
-static float dot(const float *x, const float *row, size_t taps, float share)
+static float dot(const float *x, const float *row, size_t taps)
 {
-    const float *slope = row + taps;
-    float sum[LANES] = {0}, change[LANES] = {0};
+    float sum[LANES] = {0};
     for (size_t j = 0; j < taps; j += LANES)
-        for (size_t i = 0; i < LANES; i++) {
-            sum[i] += x[j + i] * row[j + i];
-            change[i] += x[j + i] * slope[j + i];
-        }
-    for (size_t i = 0; i < LANES; i++) sum[i] += share * change[i];
+        for (size_t i = 0; i < LANES; i++) sum[i] += x[j + i] * row[j + i];
     for (size_t width = LANES / 2; width; width /= 2)
         for (size_t i = 0; i < width; i++) sum[i] += sum[i + width];
     return sum[0];
@@ -119,7 +113,8 @@ eng_status mdl_augment_resample(const float *in, size_t count, double step, size
         double at = (double)(first + i) * step, phase;
         size_t whole = (size_t)at;
         double share = modf((at - (double)whole) * PHASES, &phase);
-        out[i] = dot(padded + (whole - base), t.row + (size_t)phase * 2 * t.taps, t.taps, (float)share);
+        const float *x = padded + (whole - base), *row = t.row + (size_t)phase * 2 * t.taps;
+        out[i] = dot(x, row, t.taps) + (float)share * dot(x, row + t.taps, t.taps);
     }
     eng_free(padded);
     eng_free(t.row);
