@@ -171,7 +171,7 @@ static eng_status check_request(const char *path, const mdl_head_request *want, 
 static eng_status fill(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, const mdl_head_request *want,
                        mdl_initialiser *init, const kern_table *k, eng_pool *pool, bool *fresh, eng_error *err)
 {
-    eng_status status = mdl_load_config(m, folder, file, err);
+    eng_status status = mdl_load_config(m, folder, file, want->renew, err);
     if (status) return status;
     bool renew = want->renew || m->config.head == MDL_HEAD_NONE;
     if (renew) status = begin_head(m, want, err);

@@ -15,7 +15,7 @@ typedef struct mdl_head_request {
     const mdl_conditioning *gender, *text;     /* NULL: not asked for (new head: none) */
     size_t text_size;                          /* of the text embeddings; 0: there are none */
     size_t projection;                         /* classifier_proj_size; 0: not asked for (new head: 256) */
-    bool renew;                                /* replace a head that is there */
+    bool renew;                                /* replace a head that is there, also one of another purpose (CTC, ...) */
 } mdl_head_request;
 
 /* Opens init for training. init is what mdl_model_load takes, or a folder with config.json (and maybe

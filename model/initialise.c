@@ -72,7 +72,8 @@ static rule head_rule(const mdl_config *c, const char *name, size_t ndim, bool b
 {
     if (strcmp(name, "layer_weights") == 0) return constant(1 / (double)(c->layers + 1));
     if (strcmp(name, "gender.weight") == 0) return normal(1);
-    if (strcmp(name, "pool.v") == 0 || strcmp(name, "pool.attention") == 0) return normal(sqrt(2 / ((double)c->hidden + 1)));
+    if (strcmp(name, "pool.v") == 0 || strcmp(name, "pool.attention") == 0)
+        return normal(sqrt(2 / ((double)c->hidden + 1)));
     ENG_CHECK(bias || ndim == 2, "no rule for %s", name);
     return bias ? constant(0) : normal(c->initializer_range);
 }

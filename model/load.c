@@ -297,7 +297,14 @@ static eng_status check_layout(const mdl_model *m, const wts_checkpoint *file, c
     return ENG_OK;
 }
 
-eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, eng_error *err)
+/* WavLMForCTC and its like: a backbone under a head of another purpose. */
+static bool has_other_head(const wts_checkpoint *file)
+{
+    return wts_checkpoint_find(file, "wavlm.encoder.layers.0.attention.gru_rel_pos_linear.weight") != NULL;
+}
+
+eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, bool backbone_only,
+                           eng_error *err)
 {
     wts_doc *config = NULL, *preprocessor = NULL;
     const char *name = folder->config;
@@ -307,6 +314,7 @@ eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_che
     const wts_value *root = config ? wts_doc_root(config) : NULL;
     if (!status) {
         m->layout = file ? wts_layout_detect(file, root) : named_layout(root);
+        if (m->layout == WTS_LAYOUT_UNKNOWN && backbone_only && has_other_head(file)) m->layout = WTS_LAYOUT_BACKBONE;
         if (m->layout == WTS_LAYOUT_MICROSOFT) {
             root = wts_value_get(file->extra, "cfg");
             name = file->path;
@@ -366,7 +374,7 @@ static eng_status load_model(const char *path, const kern_table *k, eng_pool *po
     status = wts_folder_open(&folder, &file, err);
     if (!status) {
         mdl_model *m = mdl_model_new(path, err);
-        status = m ? mdl_load_config(m, &folder, &file, err) : ENG_E_MEMORY;
+        status = m ? mdl_load_config(m, &folder, &file, false, err) : ENG_E_MEMORY;
         if (!status) status = mdl_load_weights(m, &file, NULL, trainable, k, pool, err);
         if (status) mdl_model_free(m);
         else *out = m;

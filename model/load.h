@@ -10,8 +10,10 @@
 mdl_model *mdl_model_new(const char *path, eng_error *err);
 
 /* Reads config.json and preprocessor_config.json, or Microsoft's cfg, into m->config, and settles m->layout. file NULL:
- * there is no checkpoint, and folder->config is there. */
-eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, eng_error *err);
+ * there is no checkpoint, and folder->config is there. backbone_only: whatever stands around Hugging Face's backbone will
+ * be replaced, so it need not be a head that is known. */
+eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, bool backbone_only,
+                           eng_error *err);
 
 /* Fills a model whose config is read. init NULL: everything comes from the file; else the head is drawn (then
  * m->config.labels is known, and the file's head is passed over), and the backbone too where init says so or file is

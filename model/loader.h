@@ -14,8 +14,8 @@
 #include "weights/names.h"
 
 typedef struct mdl_loader {
-    const char *path;           /* for messages */
-    const wts_checkpoint *file; /* NULL: there is none, and init draws the backbone too */
+    const char *path;            /* for messages */
+    const wts_checkpoint *file;  /* NULL: there is none, and init draws the backbone too */
     const mdl_initialiser *init; /* NULL: everything comes from the file */
     wts_layout layout;
     const kern_table *k;
@@ -40,11 +40,12 @@ bool mdl_loader_draws(const mdl_loader *l, const char *name);
 /* True when the checkpoint has a tensor of that canonical name, and it is to be read. */
 bool mdl_loader_has(const mdl_loader *l, const char *name);
 
-/* The tensor of that name and shape, marked as used, or drawn; NULL, with the error set, when it is missing, has another shape, or
- * a dtype or layout that cannot be read as f32. */
+/* The tensor of that name and shape, marked as used, or drawn; NULL, with the error set, when it is missing, has another
+ * shape, or a dtype or layout that cannot be read as f32. */
 const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
 
-/* A tensor's shape in the checkpoint without using it; false, with the error set, when it is missing or has another number of dimensions. */
+/* A tensor's shape in the checkpoint without using it; false, with the error set, when it is missing or has another number
+ * of dimensions. */
 bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shape);
 
 /* Reads the whole tensor as f32 into l->memory. NULL on failure. */

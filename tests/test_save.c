@@ -198,7 +198,8 @@ Test(save, keeps_the_fields_of_its_users_tools)
     support_engine *e = support_engine_new(1);
     char *source = folder_with("odyssey", "\"auto_map\": {\"AutoModel\": \"pipeline_utils.SERModel\"},"
                                           "\"architectures\": [\"SERModel\"], \"third\": 0.1, \"big\": -9007199254740993,"
-                                          "\"none\": null, \"list\": [true, [], {}, \"\\u00fc\\n\\\"\"], \"dtype\": \"float16\","),
+                                          "\"none\": null, \"list\": [true, [], {}, \"\\u00fc\\n\\\"\"],"
+                                          "\"dtype\": \"float16\","),
          *saved = support_temporary();
     save_to(e, source, saved);
     wts_doc *doc = read_json(saved, "config.json");
@@ -276,7 +277,8 @@ static void expect_names(const char *directory, const char *const *names, size_t
     snprintf(path, sizeof path, "%s/model.safetensors", directory);
     cr_assert_eq(wts_checkpoint_open(path, &c, &err), ENG_OK, "%s", err.message);
     cr_assert_str_eq(wts_value_get(c.extra, "format")->text, "pt");
-    for (size_t i = 0; i < n; i++) cr_assert_not_null(wts_checkpoint_find(&c, names[i]), "%s lacks %s", directory, names[i]);
+    for (size_t i = 0; i < n; i++)
+        cr_assert_not_null(wts_checkpoint_find(&c, names[i]), "%s lacks %s", directory, names[i]);
     for (size_t i = 0; i < c.count; i++) cr_assert_eq(c.tensors[i].dtype, WTS_F32, "%s", c.tensors[i].name);
     wts_checkpoint_close(&c);
 }
@@ -286,8 +288,9 @@ Test(save, spells_names_as_the_class_does)
     static const char *const backbone[] = {"feature_extractor.conv_layers.0.conv.weight",
                                            "encoder.pos_conv_embed.conv.weight_g",
                                            "encoder.layers.0.attention.rel_attn_embed.weight"};
-    static const char *const odyssey[] = {"ssl_model.encoder.layers.2.final_layer_norm.bias", "pool_model.sap_linear.weight",
-                                          "pool_model.attention", "ser_model.fc.0.1.weight", "ser_model.out.0.bias"};
+    static const char *const odyssey[] = {"ssl_model.encoder.layers.2.final_layer_norm.bias",
+                                          "pool_model.sap_linear.weight", "pool_model.attention",
+                                          "ser_model.fc.0.1.weight", "ser_model.out.0.bias"};
     static const char *const classifier[] = {"wavlm.encoder.layer_norm.weight", "layer_weights", "projector.weight",
                                              "classifier.bias"};
     static const struct {
@@ -361,6 +364,27 @@ Test(save, a_fused_positional_weight_gets_its_weight_norm)
 }
 
 /* ---- Failures ---- */
+
+Test(save, a_complete_file_waits_for_its_rename)
+{
+    char *directory = support_temporary(), path[1024];
+    wts_writer *w;
+    eng_error err = {0};
+    float x = 1;
+    snprintf(path, sizeof path, "%s/a.safetensors", directory);
+    cr_assert_eq(wts_writer_open(path, 1, 16, NULL, &w, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(wts_writer_add(w, "x", WTS_F32, 0, NULL, &x, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(wts_writer_complete(w, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(wts_writer_complete(w, &err), ENG_OK, "%s", err.message);
+    cr_assert_neq(access(path, F_OK), 0);
+    cr_assert_eq(wts_writer_add(w, "y", WTS_F32, 0, NULL, &x, &err), ENG_E_USAGE);
+    cr_assert_eq(wts_writer_finish(w, &err), ENG_OK, "%s", err.message);
+    wts_checkpoint c;
+    cr_assert_eq(wts_checkpoint_open(path, &c, &err), ENG_OK, "%s", err.message);
+    cr_assert(c.count == 1 && *(const float *)c.tensors[0].data == 1);
+    wts_checkpoint_close(&c);
+    support_remove(directory);
+}
 
 /* Names and bytes of all files in a folder, as text. */
 static char *snapshot(const char *directory)

@@ -99,7 +99,8 @@ static eng_status fail_empty(const wts_folder *f, eng_error *err)
 /* A folder with such a file was not meant to be without weights. */
 static eng_status check_bare(const char *folder, eng_error *err)
 {
-    static const char *const endings[] = {".part", ".incomplete", ".crdownload", ".h5", ".msgpack", ".ckpt", ".onnx", ".gguf"};
+    static const char *const endings[] = {".part",    ".incomplete", ".crdownload", ".h5",
+                                          ".msgpack", ".ckpt",       ".onnx",       ".gguf"};
     DIR *dir = opendir(folder);
     if (!dir) return eng_fail(err, ENG_E_IO, "%s: cannot list the folder: %s", folder, strerror(errno));
     eng_status status = ENG_OK;
