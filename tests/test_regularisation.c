@@ -1,4 +1,4 @@
-/* Dropout, layer drop, SpecAugment and checkpointed layers in the recorded forward pass, on the golden emotion models. */
+/* Dropout, layer drop, masks and checkpointed layers in the recorded forward pass, on the golden models. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include "model/forward.h"
 #include "tests/compare.h"
 #include "tests/emotion_folder.h"
-#include "tests/grad_op.h"
 #include "tests/support.h"
 
 enum { BATCH = 3, LABELS = 8 };
@@ -285,101 +284,39 @@ Test(regularisation, layers_are_skipped_as_often_as_asked)
     cr_assert(fabs((double)skipped - 0.25 * n) <= 5 * sigma, "%zu of %g", skipped, n);
 }
 
-/* ---- SpecAugment ---- */
+/* ---- The classifier's dropout ---- */
 
-Test(regularisation, mask_spans)
-{
-    support_engine *e = support_engine_new(1);
-    eng_stream s = {.seed = 5};
-    size_t n = 101, length = 7, draws = 3000, first[95] = {0}, count;
-    double expected = 0.4 * 101 / 7, spans = 0;
-    for (s.step = 0; s.step < draws; s.step++) {
-        size_t *start = mdl_mask_spans(s, n, 0.4, length, 2, &e->arena, &count);
-        cr_assert(start && (count == 5 || count == 6), "%zu spans", count); /* expected is 5.77 */
-        for (size_t i = 0; i < count; i++) {
-            cr_assert_leq(start[i], n - length);
-            for (size_t j = 0; j < i; j++) cr_assert_neq(start[i], start[j]);
-            first[start[i]]++;
-        }
-        spans += (double)count;
-        eng_arena_rewind(&e->arena, (eng_arena_mark){0});
-    }
-    cr_assert(fabs(spans / (double)draws - expected) <= 5 * 0.5 / sqrt((double)draws), "%g spans", spans / (double)draws);
-    double mean = spans / 95;
-    for (size_t i = 0; i < 95; i++) cr_assert(fabs((double)first[i] - mean) <= 5 * sqrt(mean), "%zu begin at %zu", first[i], i);
-    static const struct {
-        size_t n, length, least, want;
-        double prob;
-    } rows[] = {{6, 7, 2, 0, 1},   {7, 7, 2, 1, 0.01}, {7, 7, 0, 1, 1}, {20, 7, 9, 2, 0.01}, {21, 7, 9, 3, 0.01}, {0, 7, 9, 0, 1},
-                {30, 3, 2, 10, 1}, {30, 1, 2, 30, 1},  {30, 3, 2, 0, 0}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        mdl_mask_spans(s, rows[i].n, rows[i].prob, rows[i].length, rows[i].least, &e->arena, &count);
-        cr_assert_eq(count, rows[i].want, "row %zu: %zu", i, count);
-    }
-    support_engine_free(e);
-}
-
-enum { CHANNELS = 20, FRAMES = 2060 };
-static const size_t offsets[] = {0, 2, 60, FRAMES};
-
-static mdl_training masking(void)
-{
-    return training_of((mdl_regularisation){.mask_time_prob = 0.3,
-                                            .mask_time_length = 4,
-                                            .mask_time_min = 2,
-                                            .mask_feature_prob = 0.5,
-                                            .mask_feature_length = 5});
-}
-
-/* Every element is its own, the embedding's, or 0, as whole frames and whole channels of an utterance. */
-Test(regularisation, masked_frames_and_channels)
+/* With everything dropped before the classifier its bias is left; the projector of WavLMForSequenceClassification is not
+ * dropped. */
+static void check_final(const char *folder, bool drops)
 {
     support_engine *e = support_engine_new(2);
-    float *own = support_normal(1, FRAMES * CHANNELS, 1), *embedding = support_normal(2, CHANNELS, 1);
-    mdl_model m = {.mask_embedding = {embedding, NULL}};
-    mdl_training t = masking();
-    eng_tensor x = {own, FRAMES, CHANNELS, CHANNELS, NULL};
-    eng_tensor y = mdl_spec_augment(&m, &e->ctx, (eng_batch){BATCH, offsets}, &t, x);
-    cr_assert(eng_good(&e->ctx) && y.data != x.data);
-    for (size_t u = 0; u < BATCH; u++) {
-        size_t masked = 0, silent = 0, frames = offsets[u + 1] - offsets[u];
-        bool zero[CHANNELS];
-        for (size_t j = 0; j < CHANNELS; j++) silent += zero[j] = eng_row(y, offsets[u])[j] == 0;
-        for (size_t i = offsets[u]; i < offsets[u + 1]; i++) {
-            size_t kept = 0;
-            while (kept < CHANNELS && zero[kept]) kept++;
-            cr_assert_lt(kept, CHANNELS);
-            bool frame = eng_row(y, i)[kept] == embedding[kept];
-            masked += frame;
-            for (size_t j = 0; j < CHANNELS; j++)
-                cr_assert_eq(eng_row(y, i)[j], zero[j] ? 0 : frame ? embedding[j] : eng_row(x, i)[j], "%zu %zu", i, j);
+    eng_error err = {0};
+    mdl_model *m;
+    cr_assert_eq(mdl_model_load_trainable(support_path("golden/%s", folder), &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s",
+                 err.message);
+    size_t width = mdl_config_pooled(&m->config), labels = m->config.labels;
+    float *pooled = support_normal(4, BATCH * width, 1);
+    eng_tensor x = {pooled, BATCH, width, width, NULL};
+    mdl_training t = training_of((mdl_regularisation){.final_dropout = 1});
+    eng_tensor plain = mdl_classify(m, &e->ctx, NULL, x), got = mdl_classify(m, &e->ctx, &t, x);
+    cr_assert(eng_good(&e->ctx) && labels > 0);
+    for (size_t u = 0; u < BATCH; u++)
+        for (size_t i = 0; i < labels; i++) {
+            cr_assert_eq(eng_row(got, u)[i], drops ? m->head.classifier.bias.data[i] : eng_row(plain, u)[i], "%s: %zu %zu",
+                         folder, u, i);
+            if (drops) cr_assert_neq(eng_row(got, u)[i], eng_row(plain, u)[i], "%s: %zu %zu", folder, u, i);
         }
-        cr_assert(silent >= 5 && silent <= 10, "%zu channels", silent);
-        if (u == 0) cr_assert_eq(masked, 0, "no room for a span");
-        /* spans overlap: a frame is free of 150 spans of 4 among 1997 places */
-        double expected = u == 2 ? 1 - pow(1 - 4.0 / 1997, 150) : 0.26, share = (double)masked / (double)frames;
-        if (u) cr_assert(fabs(share - expected) <= (u == 2 ? 0.03 : 0.15), "%g of the frames", share);
-    }
-    eng_free(own);
-    eng_free(embedding);
+    eng_free(pooled);
+    mdl_model_free(m);
     support_engine_free(e);
 }
 
-static eng_tensor masked_forward(grad_op *c)
+Test(regularisation, dropout_before_the_classifier)
 {
-    static mdl_model m;
-    static mdl_training t;
-    t = masking();
-    m = (mdl_model){.mask_embedding = grad_op_vector(c, 1)};
-    return mdl_spec_augment(&m, c->ctx, (eng_batch){BATCH, offsets}, &t, grad_op_tensor(c, 0, FRAMES, CHANNELS));
-}
-
-Test(regularisation, gradients_of_masks)
-{
-    grad_op c = {.forward = masked_forward};
-    grad_op_add(&c, "x", FRAMES * CHANNELS, 1);
-    grad_op_add(&c, "embedding", CHANNELS, 1);
-    grad_op_check(&c, FRAMES * CHANNELS);
+    check_final("odyssey", true);
+    check_final("variants/emotion_conditioned", true);
+    check_final("hf_sequence_classification", false);
 }
 
 /* ---- Gradients ---- */
