@@ -1,7 +1,9 @@
 #include "model/create.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/memory.h"
 #include "model/load.h"
@@ -86,13 +88,27 @@ static eng_status copy_labels(mdl_config *c, const mdl_head_request *want, eng_e
     return c->labels == want->labels ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "out of memory for %zu labels", want->labels);
 }
 
-/* The same set. A model that does not name its outputs takes the names of as many labels as it has. */
+bool mdl_find_label(const mdl_config *c, const char *name, size_t *id)
+{
+    for (*id = 0; *id < c->labels; ++*id)
+        if (strcmp(c->label[*id], name) == 0) return true;
+    for (*id = 0; *id < c->labels; ++*id)
+        if (strcasecmp(c->label[*id], name) == 0) return true;
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+    *id = (size_t)number;
+    return *name >= '0' && *name <= '9' && !*end && number < c->labels;
+}
+
+/* All among the model's, which may have more. A model that does not name its outputs takes the names of as many labels as
+ * it has. */
 static eng_status check_labels(mdl_model *m, const mdl_head_request *want, eng_error *err)
 {
     mdl_config *c = &m->config;
     const char *const *has = (const char *const *)c->label;
-    bool same = c->labels == want->labels;
-    for (size_t i = 0; same && i < want->labels; i++) same = has_label(c->labels, has, want->label[i]);
+    bool same = true;
+    size_t id;
+    for (size_t i = 0; same && i < want->labels; i++) same = mdl_find_label(c, want->label[i], &id);
     if (!same && c->labels == want->labels && is_unnamed(c)) return copy_labels(c, want, err);
     char a[256], b[256];
     if (!same)

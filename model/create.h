@@ -18,12 +18,16 @@ typedef struct mdl_head_request {
     bool renew;                                /* replace a head that is there, also one of another purpose (CTC, ...) */
 } mdl_head_request;
 
+/* The output that a label of some data means: the one of that name, else of that name in another case, else the output
+ * with that number. False when there is none. */
+bool mdl_find_label(const mdl_config *c, const char *name, size_t *id);
+
 /* Opens init for training. init is what mdl_model_load takes, or a folder with config.json (and maybe
  * preprocessor_config.json) and no checkpoint: then all weights are random, drawn from seed as
  * transformers.WavLMPreTrainedModel._init_weights and torch.nn's defaults do for the head. A backbone (and a model whose
  * head is to be renewed) gets a new WavLMForSpeechEmotion head, also drawn from seed. A model with a head goes on from it:
- * asking for another pooling, conditioning, projection or other labels than it has is an error that says which and that
- * the head can be renewed. *new_head: whether the head is new; *random_backbone: whether the backbone is. Every parameter
+ * asking for another pooling, conditioning or projection, or for labels that it does not have (mdl_find_label), is an error
+ * that says which and that the head can be renewed. *new_head: whether the head is new; *random_backbone: whether the backbone is. Every parameter
  * is in m->params. Free with mdl_model_free. */
 eng_status mdl_model_create(const char *init, const mdl_head_request *want, uint64_t seed, const kern_table *k,
                             eng_pool *pool, mdl_model **out, bool *new_head, bool *random_backbone, eng_error *err);

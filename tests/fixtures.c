@@ -1,10 +1,11 @@
 /* fixtures: what the script tests need and a shell cannot make or read.
  *
- *   fixtures expected EXPECTED OUT            a golden expected.safetensors as files: OUT/N.wav (float32, so that no
- * bit is lost), OUT/logits.txt (a line of numbers for each) fixtures emotion BACKBONE SER OUT         a golden emotion
- * model and batch as files: OUT/model/, OUT/N.wav, OUT/logits.txt, OUT/list.csv (file,gender), and where the model
- * takes text, OUT/text.safetensors fixtures show FILE                        a line for each tensor: name, dtype and
- * shape, how many numbers are finite
+ *   fixtures expected EXPECTED OUT     a golden expected.safetensors as files: OUT/N.wav (float32, so that no bit is
+ *                                      lost), OUT/logits.txt (a line of numbers for each)
+ *   fixtures emotion BACKBONE SER OUT  a golden emotion model and batch as files: OUT/model/, OUT/N.wav, OUT/list.csv
+ *                                      (file, gender, emotion), OUT/logits.txt or, of a training, OUT/losses.txt, and
+ *                                      where the model takes text, OUT/text.safetensors
+ *   fixtures show FILE                 a line for each tensor: name, dtype and shape, how many numbers are finite
  *
  * OUT exists. Exit status 0, or 1 with a message. */
 #include <math.h>
@@ -142,17 +143,21 @@ static eng_status write_batch(const wts_checkpoint *ser, const char *directory, 
                               eng_error *err)
 {
     const wts_tensor *gender = wts_checkpoint_find(ser, "batch.gender"), *logits = wts_checkpoint_find(ser, "logits");
-    const wts_tensor *text = wts_checkpoint_find(ser, "batch.text"), *wave;
-    if (!gender || gender->dtype != WTS_I64 || !logits || logits->ndim != 2)
-        return eng_fail(err, ENG_E_MISSING, "%s: no batch.gender or logits", ser->path);
+    const wts_tensor *text = wts_checkpoint_find(ser, "batch.text"), *labels = wts_checkpoint_find(ser, "batch.labels"), *wave;
+    const wts_tensor *losses = wts_checkpoint_find(ser, "losses");
+    bool labelled = labels && labels->dtype == WTS_I64 && gender && labels->count == gender->count;
+    if (!gender || gender->dtype != WTS_I64 || !labelled || (!logits && !losses) || (logits && logits->ndim != 2))
+        return eng_fail(err, ENG_E_MISSING, "%s: no batch.gender, batch.labels, or neither logits nor losses", ser->path);
     eng_status status = ENG_OK;
-    fprintf(list, "file,gender\n");
+    for (size_t i = 0; losses && i < losses->count && !status; i++) status = write_numbers(numbers, losses, i, 1, err);
+    fprintf(list, "file,gender,emotion\n");
     for (size_t u = 0; !status && u < gender->count && (wave = find_wave(ser, "batch.", u)); u++) {
-        int64_t id;
+        int64_t id, label;
         memcpy(&id, (const char *)gender->data + u * sizeof id, sizeof id);
-        fprintf(list, "%zu.wav,%s\n", u, id ? "male" : "female");
+        memcpy(&label, (const char *)labels->data + u * sizeof label, sizeof label);
+        fprintf(list, "%zu.wav,%s,LABEL_%d\n", u, id ? "male" : "female", (int)label);
         status = write_wav(directory, u, wave, err);
-        if (!status) status = write_numbers(numbers, logits, u * logits->shape[1], logits->shape[1], err);
+        if (!status && logits) status = write_numbers(numbers, logits, u * logits->shape[1], logits->shape[1], err);
     }
     if (!status && text && text->ndim == 2 && text->dtype == WTS_F32) status = write_text(directory, text, err);
     return status;
@@ -170,7 +175,7 @@ static eng_status emotion(char **arguments, eng_error *err)
     if (mkdir(model, 0777) != 0) status = eng_fail(err, ENG_E_IO, "%s: cannot create", model);
     if (!status) status = emotion_folder_write(model, arguments[0], &ser, err);
     if (!status) status = open_in(directory, "list.csv", &list, err);
-    if (!status) status = open_in(directory, "logits.txt", &numbers, err);
+    if (!status) status = open_in(directory, wts_checkpoint_find(&ser, "losses") ? "losses.txt" : "logits.txt", &numbers, err);
     if (!status) status = write_batch(&ser, directory, list, numbers, err);
     eng_status closed = list ? close_file(list, err) : ENG_OK;
     if (!status) status = closed;

@@ -12,6 +12,7 @@
 
 #include "engine/memory.h"
 #include "model/wlm.h"
+#include "tools/default_model.h"
 #include "tools/list.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -31,7 +32,8 @@ typedef struct infer_options {
 
 static const tool_option options[] = {
     {"model", 'm', TOOL_TEXT, OPTION(model), "DIR_OR_FILE",
-     "the model: a folder as Hugging Face writes it, or a checkpoint file\nwith its config.json beside it", NULL, 0, 0},
+     "the model: a folder as Hugging Face writes it, or a checkpoint file\nwith its config.json beside it (WLM_MODEL, or a small "
+     "one of our own)", NULL, 0, 0},
     {"format", 'f', TOOL_CHOICE, OPTION(format), NULL, "how to write the results (csv)", TOOL_FORMAT_CHOICES, 0, 0},
     {"output", 'o', TOOL_TEXT, OPTION(output), "FILE", "write the results to FILE instead of standard output", NULL, 0, 0},
     {"logits", 0, TOOL_FLAG, OPTION(logits), NULL, "also write the raw outputs", NULL, 0, 0},
@@ -56,7 +58,7 @@ static const tool_option options[] = {
 
 static const tool_program program = {
     "infer",
-    "--model DIR_OR_FILE [options] INPUT...",
+    "[--model DIR_OR_FILE] [options] INPUT...",
     "Labels recordings with the emotion in them.\n\n"
     "INPUT is an audio file, a folder, a list (.txt with a path a line; .csv or .tsv whose column\n"
     "\"file\" or \"path\" names the audio, relative to the list's folder; its other columns are kept),\n"
@@ -379,10 +381,21 @@ static int keep_inputs(const infer *f, const char *output, size_t inputs, char *
     return EXIT_USAGE;
 }
 
+/* Without --model. False when there is no default model either. */
+static bool use_default(infer *f)
+{
+    static char path[4096];
+    if (!tool_default_model(path, sizeof path)) return false;
+    f->o.model = path;
+    if (!f->o.quiet) fprintf(stderr, "infer: no --model: labelling with %s (its README.md says how good it is, and its licence)\n", path);
+    return true;
+}
+
 static int run(infer *f, size_t inputs, char **argv)
 {
     eng_error err = {0};
-    if (!f->o.model) return complain(EXIT_USAGE, "no model: give --model DIR_OR_FILE (--help shows all options)");
+    if (!f->o.model && !use_default(f))
+        return complain(EXIT_USAGE, "no model: give --model DIR_OR_FILE (--help shows all options)");
     if (inputs == 0) return complain(EXIT_USAGE, "no input: name audio files, folders or lists (--help shows more)");
     if (!parse_channels(f->o.channels, &f->channels)) {
         fprintf(stderr, "infer: --channels %s: expected mix, split or a channel's number from 0 to 63\n", f->o.channels);
