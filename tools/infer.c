@@ -95,14 +95,6 @@ static int complain(int status, const char *message)
     return status;
 }
 
-/* The file's name without folder and extension. */
-static void stem_of(const char *file, char *out, size_t size)
-{
-    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file, *dot = strrchr(name, '.');
-    size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), name);
-}
-
 /* ---- Progress: one line on a terminal, rewritten. ---- */
 
 static void show_progress(const infer *f, size_t done)
@@ -154,7 +146,7 @@ static const char *row_gender(const infer *f, size_t row, const char **bad)
 static bool row_text(const infer *f, size_t row, float *out, char *message, size_t size)
 {
     char stem[1024];
-    stem_of(f->list.rows[row].file, stem, sizeof stem);
+    tool_stem(f->list.rows[row].file, stem, sizeof stem);
     const wts_tensor *t = wts_checkpoint_find(&f->text, stem);
     size_t want = wlm_model_text_size(f->model);
     eng_error err = {0};
@@ -171,7 +163,7 @@ static eng_status write_features(infer *f, size_t row, size_t channel, const wlm
 {
     char stem[1024], name[1100];
     size_t shape[3];
-    stem_of(f->list.rows[row].file, stem, sizeof stem);
+    tool_stem(f->list.rows[row].file, stem, sizeof stem);
     if (channel == TOOL_NO_CHANNEL) snprintf(name, sizeof name, "%s.hidden_states", stem);
     else snprintf(name, sizeof name, "%s.channel%zu.hidden_states", stem, channel);
     const float *states = wlm_result_hidden_states(result, 0, &shape[0], &shape[1], &shape[2]);
@@ -267,7 +259,7 @@ static char *duplicate_stem(const tool_list *list)
     char **stems = eng_alloc_zero(list->row_count, sizeof *stems), *found = NULL;
     for (size_t i = 0; stems && i < list->row_count; i++) {
         char stem[1024];
-        stem_of(list->rows[i].file, stem, sizeof stem);
+        tool_stem(list->rows[i].file, stem, sizeof stem);
         stems[i] = eng_strdup(stem);
         if (!stems[i]) break;
     }

@@ -300,3 +300,10 @@ const char *tool_list_value(const tool_list *l, size_t row, size_t column)
     size_t local = l->store->sources[r->source].local[column];
     return local == TOOL_NO_COLUMN ? "" : r->cells[local];
 }
+
+void tool_stem(const char *file, char *out, size_t size)
+{
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file, *dot = strrchr(name, '.');
+    size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), name);
+}

@@ -49,4 +49,8 @@ size_t tool_list_column(const tool_list *l, const char *name);
 /* A row's value in a kept column; "" where its list has no such column, and for column TOOL_NO_COLUMN. */
 const char *tool_list_value(const tool_list *l, size_t row, size_t column);
 
+/* A file's name without folder and extension into out (size bytes, cut to fit): what tensors of features and of text
+ * embeddings are named by. */
+void tool_stem(const char *file, char *out, size_t size);
+
 #endif

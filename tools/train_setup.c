@@ -9,6 +9,7 @@
 #include "engine/memory.h"
 #include "model/create.h"
 #include "model/tier.h"
+#include "tools/list.h"
 #include "weights/checkpoint.h"
 
 enum { EXIT_LOAD = 2 };
@@ -157,14 +158,6 @@ static eng_status check_genders(const train_run *r, eng_error *err)
     return ENG_OK;
 }
 
-/* The file's name without folder and extension. */
-static void stem_of(const char *file, char *out, size_t size)
-{
-    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file, *dot = strrchr(name, '.');
-    size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), name);
-}
-
 static eng_status load_text(train_run *r, eng_error *err)
 {
     const mdl_config *c = &r->m->config;
@@ -179,7 +172,7 @@ static eng_status load_text(train_run *r, eng_error *err)
     if (!r->text) status = eng_fail(err, ENG_E_MEMORY, "out of memory for text embeddings");
     for (size_t i = 0; i < r->data.count && !status; i++) {
         char stem[1024];
-        stem_of(r->data.example[i].file, stem, sizeof stem);
+        tool_stem(r->data.example[i].file, stem, sizeof stem);
         const wts_tensor *t = wts_checkpoint_find(&file, stem);
         if (!t) status = eng_fail(err, ENG_E_MISSING, "%s: no tensor %s, for %s", r->o->text, stem, r->data.example[i].file);
         else if (t->count != c->text_size)
