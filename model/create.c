@@ -106,11 +106,12 @@ static eng_status check_labels(mdl_model *m, const mdl_head_request *want, eng_e
 {
     mdl_config *c = &m->config;
     const char *const *has = (const char *const *)c->label;
-    bool same = true;
-    size_t id;
-    for (size_t i = 0; same && i < want->labels; i++) same = mdl_find_label(c, want->label[i], &id);
+    size_t id, known = 0;
+    while (known < want->labels && mdl_find_label(c, want->label[known], &id)) known++;
+    bool same = known == want->labels;
     if (!same && c->labels == want->labels && is_unnamed(c)) return copy_labels(c, want, err);
     char a[256], b[256];
+    if (!same && want->unknown) *want->unknown = known;
     if (!same)
         return differ(m, "the labels", join_labels(c->labels, has, a, sizeof a),
                       join_labels(want->labels, want->label, b, sizeof b), err);

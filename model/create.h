@@ -16,6 +16,7 @@ typedef struct mdl_head_request {
     size_t text_size;                          /* of the text embeddings; 0: there are none */
     size_t projection;                         /* classifier_proj_size; 0: not asked for (new head: 256) */
     bool renew;                                /* replace a head that is there, also one of another purpose (CTC, ...) */
+    size_t *unknown; /* where to put which of label the model's head does not have, when that is the error; may be NULL */
 } mdl_head_request;
 
 /* The output that a label of some data means: the one of that name, else of that name in another case, else the output

@@ -5,12 +5,14 @@
  *   fixtures emotion BACKBONE SER OUT  a golden emotion model and batch as files: OUT/model/, OUT/N.wav, OUT/list.csv
  *                                      (file, gender, emotion), OUT/logits.txt or, of a training, OUT/losses.txt, and
  *                                      where the model takes text, OUT/text.safetensors
+ *   fixtures text FILE SIZE NAMES      a sentence embedding [SIZE] for each of NAMES, which are divided by commas
  *   fixtures show FILE                 a line for each tensor: name, dtype and shape, how many numbers are finite
  *
  * OUT exists. Exit status 0, or 1 with a message. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -185,6 +187,25 @@ static eng_status emotion(char **arguments, eng_error *err)
     return status;
 }
 
+/* Numbers between -1 and 1 that differ between names and places. */
+static eng_status text(char **arguments, eng_error *err)
+{
+    enum { MOST = 64 };
+    float values[MOST];
+    size_t size = strtoul(arguments[1], NULL, 10), names = 0;
+    wts_writer *w;
+    if (size == 0 || size > MOST) return eng_fail(err, ENG_E_USAGE, "a size of %s, expected 1 to %d", arguments[1], MOST);
+    eng_status status = wts_writer_open(arguments[0], strlen(arguments[2]), strlen(arguments[2]) + 1, NULL, &w, err);
+    if (status) return status;
+    for (char *name = strtok(arguments[2], ","); name && !status; name = strtok(NULL, ","), names++) {
+        for (size_t i = 0; i < size; i++) values[i] = (float)sin((double)(1 + names) * 0.7 + (double)(1 + i) * 1.3);
+        status = wts_writer_add(w, name, WTS_F32, 1, &size, values, err);
+    }
+    if (!status) return wts_writer_finish(w, err);
+    wts_writer_abandon(w);
+    return status;
+}
+
 static eng_status show(char **arguments, eng_error *err)
 {
     wts_checkpoint c;
@@ -211,7 +232,7 @@ int main(int argc, char **argv)
         const char *name;
         int arguments;
         eng_status (*run)(char **arguments, eng_error *err);
-    } commands[] = {{"expected", 2, expected}, {"emotion", 3, emotion}, {"show", 1, show}};
+    } commands[] = {{"expected", 2, expected}, {"emotion", 3, emotion}, {"text", 3, text}, {"show", 1, show}};
     eng_error err = {0};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (argc != commands[i].arguments + 2 || strcmp(argv[1], commands[i].name) != 0) continue;
@@ -219,6 +240,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "fixtures: %s\n", err.message);
         return 1;
     }
-    fprintf(stderr, "usage: fixtures expected EXPECTED OUT | emotion BACKBONE SER OUT | show FILE\n");
+    fprintf(stderr, "usage: fixtures expected EXPECTED OUT | emotion BACKBONE SER OUT | text FILE SIZE NAMES | show FILE\n");
     return 1;
 }

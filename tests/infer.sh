@@ -15,20 +15,13 @@ model=$tests/golden/hf_sequence_classification
 cp "$tests"/data/*.wav "$tests/data/list.csv" .
 a=KD0_anger_54.wav b=TP0_fear_27.wav
 
+program=infer
 run() { # run ARGUMENTS...: the result in out and err, its exit status in $status
     "$infer" "$@" >out 2>err </dev/null
     status=$?
 }
 label() { run --model "$model" "$@"; }
 
-# ends STATUS TEXT WHAT: the last run ended so, with one line like TEXT on stderr, which names no other program.
-ends() {
-    if [ "$status" != "$1" ]; then bad "$3: exit status $status, expected $1" && return; fi
-    if [ "$2" ] && ! grep -q -- "$2" err; then bad "$3: no '$2' in: $(cat err)" && return; fi
-    if [ "$1" = 1 ] && [ "$(wc -l <err)" != 1 ]; then bad "$3: expected one line: $(cat err)" && return; fi
-    if grep -qv '^infer: ' err; then bad "$3: a line without the program's name: $(cat err)" && return; fi
-    ok
-}
 rows() { tail -n +2 out | wc -l; }
 cell() { awk -F "$3" -v row="$1" -v column="$2" 'NR == row + 1 { print $column }' out; }
 

@@ -10,19 +10,6 @@ folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 
-# numbers KEY FILE: the values of "KEY" in FILE's lines that have it.
-numbers() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" "$2"; }
-
-# same_numbers A B TOLERANCE: two files of numbers, a line each; none missing, none NaN.
-same_numbers() {
-    paste -d '|' "$1" "$2" | awk -F '|' -v tolerance="$3" '
-        {
-            d = $1 - $2
-            if ($1 !~ /^-?[0-9]/ || $2 !~ /^-?[0-9]/ || !(d <= tolerance && -d <= tolerance)) bad = 1
-        }
-        END { exit bad || NR < 2 }'
-}
-
 # ---- The reference's 25 losses -------------------------------------------------------------------------------------------
 for backbone in large base; do
     mkdir "$backbone"

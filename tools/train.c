@@ -57,6 +57,17 @@ void train_say(const train_run *r, const char *format, ...)
     fputc('\n', stderr);
 }
 
+void train_say_skipped(const train_run *r, train_feed *feed)
+{
+    char *skipped = train_feed_skipped(feed);
+    for (char *line = skipped; line && *line;) {
+        size_t length = strcspn(line, "\n");
+        train_say(r, "%.*s", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+    eng_free(skipped);
+}
+
 static int complain(const train_run *r, int status, const char *message)
 {
     fprintf(stderr, "%strain: %s\n", shows_progress(r) ? "\r\033[K" : "", message);
@@ -144,6 +155,28 @@ static eng_status open_feed(train_run *r, eng_error *err)
     return status;
 }
 
+/* report.html, of all that metrics.jsonl has so far. */
+static eng_status write_report(const train_run *r, eng_error *err)
+{
+    char metrics[4096], path[4096], count[128], duration[64];
+    size_t frozen = 0, all = 0;
+    for (size_t i = 0; i < r->m->params.count; i++) {
+        all += r->m->params.param[i].count;
+        if (r->m->params.param[i].frozen) frozen += r->m->params.param[i].count;
+    }
+    snprintf(count, sizeof count, "%zu, of which %zu were trained", all, all - frozen);
+    snprintf(duration, sizeof duration, "%zu steps, %zu epochs", r->at.step, r->at.epoch);
+    char *options = train_options_text(r->o, true);
+    train_report_fact facts[] = {{"Model", r->o->init},    {"Data", r->o->data},
+                                 {"Parameters", count},    {"Run", duration},
+                                 {"Options", options ? options : ""}};
+    eng_status status = train_report_write(train_path(r, "metrics.jsonl", metrics, sizeof metrics),
+                                           train_path(r, "report.html", path, sizeof path), r->o->out, facts,
+                                           sizeof facts / sizeof *facts, err);
+    eng_free(options);
+    return status;
+}
+
 /* The dev split after an epoch; keeps the model when it is the best so far. */
 static eng_status evaluate_dev(train_run *r, size_t epoch, eng_error *err)
 {
@@ -152,24 +185,18 @@ static eng_status evaluate_dev(train_run *r, size_t epoch, eng_error *err)
     if (status || isnan(score)) return status;
     if (r->at.best_step && !(score > r->at.best)) {
         r->at.worse++;
-        return ENG_OK;
+    } else {
+        r->at.best = score;
+        r->at.best_step = r->at.step;
+        r->at.worse = 0;
+        status = save_model(r, "best", err);
     }
-    r->at.best = score;
-    r->at.best_step = r->at.step;
-    r->at.worse = 0;
-    return save_model(r, "best", err);
+    return status ? status : write_report(r, err);
 }
 
 static bool is_done(const train_run *r)
 {
     return r->at.step >= r->total_steps || (r->o->patience && r->at.worse >= r->o->patience);
-}
-
-static void report_skipped(train_run *r)
-{
-    char *skipped = train_feed_skipped(r->feed);
-    if (skipped) train_say(r, "%s", skipped);
-    eng_free(skipped);
 }
 
 /* Until it is done or stopped. */
@@ -190,7 +217,7 @@ static eng_status train_all(train_run *r, eng_error *err)
             status = train_log_step(&r->log, &line, err);
             show_progress(r, &line, first);
         }
-        report_skipped(r);
+        train_say_skipped(r, r->feed);
         if (!status && (epoch_ended || r->at.step >= r->total_steps)) status = evaluate_dev(r, line.epoch, err);
         double since = train_now() - saved;
         bool due = since >= 60 * r->o->save_minutes || (epoch_ended && since >= LEAST_SECONDS_BETWEEN_SAVES);
@@ -223,49 +250,61 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
     return status;
 }
 
-static eng_status write_report(const train_run *r, eng_error *err)
-{
-    char metrics[4096], path[4096], count[128], duration[64];
-    size_t frozen = 0, all = 0;
-    for (size_t i = 0; i < r->m->params.count; i++) {
-        all += r->m->params.param[i].count;
-        if (r->m->params.param[i].frozen) frozen += r->m->params.param[i].count;
-    }
-    snprintf(count, sizeof count, "%zu, of which %zu were trained", all, all - frozen);
-    snprintf(duration, sizeof duration, "%zu steps, %zu epochs", r->at.step, r->at.epoch);
-    char *options = train_options_text(r->o, true);
-    train_report_fact facts[] = {{"Model", r->o->init},    {"Data", r->o->data},
-                                 {"Parameters", count},    {"Run", duration},
-                                 {"Options", options ? options : ""}};
-    eng_status status = train_report_write(train_path(r, "metrics.jsonl", metrics, sizeof metrics),
-                                           train_path(r, "report.html", path, sizeof path), r->o->out, facts,
-                                           sizeof facts / sizeof *facts, err);
-    eng_free(options);
-    return status;
-}
-
 /* ---- Start ---- */
+
+/* The folder, before anything that takes time. *made: it was not there. */
+static int make_out(const train_run *r, bool *made)
+{
+    eng_error err;
+    *made = mkdir(r->o->out, 0777) == 0;
+    if (!*made && errno != EEXIST) {
+        eng_fail(&err, ENG_E_IO, "--out %s: cannot make this folder: %s", r->o->out, strerror(errno));
+        return complain(r, EXIT_TRAINING, err.message);
+    }
+    struct stat info;
+    if (stat(r->o->out, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        eng_fail(&err, ENG_E_IO, "--out %s: there is a file of that name, expected a folder", r->o->out);
+        return complain(r, EXIT_TRAINING, err.message);
+    }
+    if (train_state_exists(r) && !r->o->resume) {
+        eng_fail(&err, ENG_E_USAGE, "--out %s: there is a run in it already: --resume goes on with it; or give another --out",
+                 r->o->out);
+        return complain(r, EXIT_USAGE, err.message);
+    }
+    return 0;
+}
 
 static int open_out(train_run *r, eng_error *err)
 {
     char path[4096];
-    if (mkdir(r->o->out, 0777) != 0 && errno != EEXIST) {
-        eng_fail(err, ENG_E_IO, "%s: cannot make this folder: %s", r->o->out, strerror(errno));
-        return complain(r, EXIT_TRAINING, err->message);
-    }
     bool there = train_state_exists(r);
-    if (there && !r->o->resume) {
-        eng_fail(err, ENG_E_USAGE, "%s: there is a run in it already: --resume goes on with it; or give another --out",
-                 r->o->out);
-        return complain(r, EXIT_USAGE, err->message);
-    }
     if (there && train_state_load(r, err)) return complain(r, EXIT_LOAD, err->message);
     if (r->o->resume && !there) train_say(r, "%s: no state to resume from: beginning at the first step", r->o->out);
     if (there) train_say(r, "resumed behind step %zu (epoch %zu)", r->at.step, r->at.epoch + 1);
+    eng_status status = open_feed(r, err);
+    if (status == ENG_E_USAGE) return complain(r, EXIT_USAGE, err->message);  /* the crop, the augmentation */
+    if (status == ENG_E_MISSING) return complain(r, EXIT_LOAD, err->message); /* no recording that can be read */
+    if (status) return complain(r, EXIT_TRAINING, err->message);
     if (train_log_open(&r->log, train_path(r, "metrics.jsonl", path, sizeof path), r->at.log_bytes, err) ||
-        write_recipe(r, err) || open_feed(r, err))
+        write_recipe(r, err))
         return complain(r, EXIT_TRAINING, err->message);
     return 0;
+}
+
+/* How many recordings of each class a split has: "anger 12, fear 3"; too long a text is cut. */
+static const char *count_classes(const train_run *r, train_split split, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t c = 0; c < r->data.classes && used < size; c++) {
+        size_t n = 0;
+        for (size_t i = 0; i < r->data.count; i++)
+            n += r->data.example[i].split == split && r->data.example[i].label == c && !r->data.example[i].broken;
+        int more = snprintf(text + used, size - used, "%s%s %zu", c ? ", " : "", r->data.class_name[c], n);
+        if (more < 0) break;
+        used += (size_t)more;
+    }
+    return text;
 }
 
 static void introduce(const train_run *r)
@@ -276,14 +315,23 @@ static void introduce(const train_run *r)
               count[TRAIN_TRAIN], count[TRAIN_DEV],
               count[TRAIN_TEST] + count[TRAIN_TEST1] + count[TRAIN_TEST2] + count[TRAIN_TEST3], steps_of_epoch(r, 0),
               r->random_backbone ? "random" : "loaded", r->new_head ? "new" : "loaded");
-    if (r->data.dropped) train_say(r, "%zu rows have no label among the classes and are left out", r->data.dropped);
+    if (r->data.dropped)
+        train_say(r, "%zu rows have no label to learn (%s) and are left out", r->data.dropped,
+                  r->o->loss == TRAIN_CCC ? "no arousal, dominance or valence" : "X, O, or Test3, whose labels are kept back");
+    char text[1024];
+    if (r->o->loss != TRAIN_CCC) train_say(r, "classes: %s", count_classes(r, TRAIN_TRAIN, text, sizeof text));
+    if (r->o->patience && !count[TRAIN_DEV]) train_say(r, "--patience: no dev split to judge by, so the run goes to its end");
 }
 
 static int run(train_run *r)
 {
     eng_error err = {0};
-    int status = train_setup(r);
+    bool made;
+    int status = make_out(r, &made);
+    if (status) return status;
+    status = train_setup(r);
     if (!status) status = open_out(r, &err);
+    if (status && made) rmdir(r->o->out); /* which does nothing when there is something in it */
     if (status) return status;
     introduce(r);
     catch_signals();

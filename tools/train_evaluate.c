@@ -97,9 +97,7 @@ static eng_status score_split(train_run *r, const mdl_model *m, train_split spli
         if (status || !batch) break;
         if (batch->n) status = score_batch(r, m, batch, e, err);
     }
-    char *skipped = train_feed_skipped(feed);
-    if (skipped) train_say(r, "%s", skipped);
-    eng_free(skipped);
+    train_say_skipped(r, feed);
     train_feed_close(feed);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
+#include "model/config.h"
 #include "tools/options.h"
 
 #define OPTION(member) offsetof(train_options, member)
@@ -155,29 +156,57 @@ static eng_status read_whole(const char *path, char **text, eng_error *err)
     return eng_fail(err, ENG_E_FORMAT, "%s: not a text file; expected a recipe, an option a line", path);
 }
 
+/* Ends a line before its comment, which begins with a '#' at the line's begin or behind a blank, and before the blanks
+ * there; the first byte that is no blank. */
+static char *strip_line(char *line)
+{
+    for (char *c = line; *c; c++)
+        if (*c == '#' && (c == line || strchr(" \t", c[-1]))) *c = '\0';
+    line += strspn(line, " \t\r");
+    for (size_t n = strlen(line); n && strchr(" \t\r", line[n - 1]); n--) line[n - 1] = '\0';
+    return line;
+}
+
+/* What is wrong with a line's option, found here, where the line's number is known. */
+static eng_status check_line(const char *path, size_t line, int count, char **args, eng_error *err)
+{
+    train_options scratch = {0};
+    char *argv[] = {args[0], args[0], count > 1 ? args[1] : NULL, NULL};
+    size_t operands;
+    tool_action action;
+    eng_error cause;
+    if (tool_options_parse(&program, count + 1, argv, &scratch, &operands, &action, &cause))
+        return eng_fail(err, ENG_E_USAGE, "%s: line %zu: %s", path, line, cause.message);
+    if (operands) return eng_fail(err, ENG_E_USAGE, "%s: line %zu: %s takes no value, found '%s'", path, line, args[0], argv[1]);
+    if (scratch.recipe) return eng_fail(err, ENG_E_USAGE, "%s: line %zu: a recipe within a recipe", path, line);
+    if (action != TOOL_RUN) return eng_fail(err, ENG_E_USAGE, "%s: line %zu: %s in a recipe", path, line, args[0]);
+    return ENG_OK;
+}
+
 /* Cuts text into arguments: "--name" and, where the line goes on, its value. args: room for two a line. */
 static eng_status cut_lines(const char *path, char *text, char **args, size_t *count, eng_error *err)
 {
     size_t line = 0;
-    for (char *at = text; at && *at;) {
+    eng_status status = ENG_OK;
+    for (char *at = text; at && *at && !status;) {
         char *end = strchr(at, '\n'), *next = end ? end + 1 : NULL;
         if (end) *end = '\0';
         line++;
-        at += strspn(at, " \t\r");
-        for (size_t n = strlen(at); n && strchr(" \t\r", at[n - 1]); n--) at[n - 1] = '\0';
-        if (*at && *at != '#') {
+        at = strip_line(at);
+        if (*at) {
             if (strncmp(at, "--", 2) != 0)
-                return eng_fail(err, ENG_E_FORMAT, "%s:%zu: expected an option (--name value), found \"%s\"", path, line, at);
-            char *value = at + strcspn(at, " \t");
+                return eng_fail(err, ENG_E_USAGE, "%s: line %zu: expected an option (--name value), found '%s'", path, line, at);
+            char *value = at + strcspn(at, " \t"), **own = args + *count;
             args[(*count)++] = at;
             if (*value) {
                 *value++ = '\0';
                 args[(*count)++] = value + strspn(value, " \t");
             }
+            status = check_line(path, line, (int)(args + *count - own), own, err);
         }
         at = next;
     }
-    return ENG_OK;
+    return status;
 }
 
 /* The value of --recipe on the command line, the last one; NULL when there is none. */
@@ -208,9 +237,6 @@ static eng_status expand_recipe(int *argc, char ***argv, eng_error *err)
     }
     all[0] = (*argv)[0];
     status = cut_lines(path, text, all, &count, err);
-    for (size_t i = 1; i < count && !status; i++)
-        if (strcmp(all[i], "--recipe") == 0)
-            status = eng_fail(err, ENG_E_FORMAT, "%s: a recipe within a recipe", path);
     for (int i = 1; i < *argc; i++) all[count++] = (*argv)[i];
     all[count] = NULL;
     *argc = (int)count;
@@ -244,6 +270,14 @@ static eng_status check(train_options *o, size_t operands, char **argv, eng_erro
         return eng_fail(err, ENG_E_USAGE, "--attribute-range: expected LOW:HIGH, found \"%s\"", o->range);
     if (o->soft_labels && o->loss != TRAIN_CROSS_ENTROPY && o->loss != TRAIN_FOCAL)
         return eng_fail(err, ENG_E_USAGE, "--soft-labels needs --loss cross-entropy or focal");
+    if (o->loss == TRAIN_CCC && (o->class_weights || o->label_smoothing > 0))
+        return eng_fail(err, ENG_E_USAGE, "%s is of classes; --loss ccc has none",
+                        o->class_weights ? "--class-weights" : "--label-smoothing");
+    if (o->loss == TRAIN_CCC && o->batch_size == 1)
+        return eng_fail(err, ENG_E_USAGE,
+                        "--loss ccc compares the recordings of a batch: --batch-size expected at least 2, found 1");
+    if (o->text_conditioning != TRAIN_UNSET && o->text_conditioning != MDL_COND_NONE && !o->text)
+        return eng_fail(err, ENG_E_USAGE, "--text-conditioning needs sentence embeddings: give --text-embeddings FILE");
     if (isnan(o->head_lr)) o->head_lr = o->lr;
     return ENG_OK;
 }

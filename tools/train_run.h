@@ -50,6 +50,9 @@ double train_now(void);
 /* A line on standard error, after the progress line is cleared. */
 void train_say(const train_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The files that a feed could not read since the last call, a line each. */
+void train_say_skipped(const train_run *r, train_feed *feed);
+
 /* The model's inputs of a batch: out [batch->n]. m: r->m, or one of the same configuration. */
 void train_inputs(const train_run *r, const mdl_model *m, const train_batch *batch, mdl_input *out);
 

@@ -24,9 +24,12 @@ static int complain(const eng_error *err)
 
 /* ---- Data ---- */
 
+/* Notes, but with --strict the error itself. */
 static void report_broken(void *arg, const char *message)
 {
-    train_say(arg, "%s", message);
+    const train_run *r = arg;
+    if (r->o->strict) fprintf(stderr, "train: %s\n", message);
+    else train_say(r, "%s", message);
 }
 
 static eng_status load_data(train_run *r, eng_error *err)
@@ -55,12 +58,25 @@ static eng_status scan_data(train_run *r, eng_error *err)
 
 /* ---- Model ---- */
 
+/* Puts before the error that a class of the data is none of the model's where the data have it. */
+static eng_status name_line(const train_run *r, size_t class, eng_error *err)
+{
+    for (size_t i = 0; i < r->data.count; i++) {
+        eng_error cause = *err;
+        if (r->data.example[i].label == class)
+            return eng_fail(err, err->status, "%s: line %zu: emotion '%s': %s", r->o->data, r->data.example[i].line,
+                            r->data.class_name[class], cause.message);
+    }
+    return err->status;
+}
+
 static eng_status create_model(train_run *r, eng_error *err)
 {
     const train_options *o = r->o;
     mdl_pooling pooling = (mdl_pooling)o->pooling;
     mdl_conditioning gender = (mdl_conditioning)o->gender, text = (mdl_conditioning)o->text_conditioning;
     bool values = o->loss == TRAIN_CCC;
+    size_t unknown = SIZE_MAX;
     mdl_head_request want = {.labels = values ? TRAIN_ATTRIBUTES : r->data.classes,
                              .label = values ? attribute_names : r->data.class_name,
                              .regression = values,
@@ -68,14 +84,15 @@ static eng_status create_model(train_run *r, eng_error *err)
                              .gender = o->gender == TRAIN_UNSET ? NULL : &gender,
                              .text = o->text_conditioning == TRAIN_UNSET ? NULL : &text,
                              .projection = (size_t)o->projection,
-                             .renew = o->new_head};
+                             .renew = o->new_head,
+                             .unknown = &unknown};
     wts_checkpoint embeddings = {0};
     eng_status status = o->text ? wts_checkpoint_open(o->text, &embeddings, err) : ENG_OK;
     if (status) return status;
     if (embeddings.count) want.text_size = embeddings.tensors[0].count;
     status = mdl_model_create(o->init, &want, o->seed, &r->ctx.k, r->pool, &r->m, &r->new_head, &r->random_backbone, err);
     if (o->text) wts_checkpoint_close(&embeddings);
-    return status;
+    return status && !values && unknown < r->data.classes ? name_line(r, unknown, err) : status;
 }
 
 /* What is trained, and how fast. */
@@ -150,18 +167,22 @@ static eng_status weigh_classes(train_run *r, eng_error *err)
 
 static eng_status check_genders(const train_run *r, eng_error *err)
 {
+    size_t first = r->data.count, missing = 0;
     if (r->m->config.gender == MDL_COND_NONE) return ENG_OK;
-    for (size_t i = 0; i < r->data.count; i++)
-        if (r->data.example[i].gender < 0)
-            return eng_fail(err, ENG_E_MISSING, "%s:%zu: no gender; the model is conditioned on it: expected female or male "
-                            "in the column gender", r->o->data, r->data.example[i].line);
-    return ENG_OK;
+    for (size_t i = r->data.count; i-- > 0;)
+        if (r->data.example[i].gender < 0) first = i, missing++;
+    if (!missing) return ENG_OK;
+    return eng_fail(err, ENG_E_MISSING, "%s: line %zu: no gender (%zu rows have none); the model is conditioned on it: expected "
+                    "female or male in the column gender", r->o->data, r->data.example[first].line, missing);
 }
 
 static eng_status load_text(train_run *r, eng_error *err)
 {
     const mdl_config *c = &r->m->config;
-    if (c->text == MDL_COND_NONE) return ENG_OK;
+    if (c->text == MDL_COND_NONE) {
+        if (r->o->text) train_say(r, "--text-embeddings: the model is not conditioned on text, and they are not used");
+        return ENG_OK;
+    }
     if (!r->o->text)
         return eng_fail(err, ENG_E_MISSING, "the model is conditioned on text: give --text-embeddings FILE");
     wts_checkpoint file;
