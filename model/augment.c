@@ -1,5 +1,5 @@
 /* Draws what an utterance undergoes in an epoch, and applies it: speed and pitch by one resampling and, for pitch, a
- * stretch back to the duration; noise on what is kept after the crop; level last. The crop's place is drawn for the
+ * stretch back to the duration; the equaliser and then noise on what is kept after the crop; level last. The crop's place is drawn for the
  * result, and only what it needs is computed. Nothing is clipped.
  *
  * Draws are eng_stream(seed, epoch, utterance) of the purposes below ("AG"); each has its own element, so that
@@ -13,10 +13,15 @@
 #include "model/augment_parts.h"
 
 enum { PURPOSE_CHOICE = 0x41470000, PURPOSE_NOISE }; /* 0x4147xxxx is augmentation's */
-enum { DRAW_GAIN, DRAW_HAS_NOISE, DRAW_SNR, DRAW_EXPONENT, DRAW_SPEED, DRAW_PITCH, DRAW_CROP, DRAW_CROP_LOW, DRAWS };
+enum { DRAW_GAIN, DRAW_HAS_NOISE, DRAW_SNR, DRAW_EXPONENT, DRAW_SPEED, DRAW_PITCH, DRAW_CROP, DRAW_CROP_LOW, DRAW_BANDS };
+enum { DRAWS = DRAW_BANDS + 2 * MDL_AUGMENT_BANDS }; /* a band's frequency and gain */
 
 static const double STEEPEST = 2.0; /* brown */
-static const double MAX_SPEED = 0.9, MAX_PITCH = 24.0, MAX_DECIBEL = 200.0;
+static const double MAX_SPEED = 0.9, MAX_PITCH = 24.0, MAX_DECIBEL = 200.0, MAX_EQUALISE = 40.0;
+
+/* Where the bands may lie, Hz. */
+static const double band_low[MDL_AUGMENT_BANDS] = {100, 300, 1000, 3000},
+                    band_high[MDL_AUGMENT_BANDS] = {300, 1000, 3000, 6000};
 
 /* What was drawn. */
 typedef struct plan {
@@ -25,6 +30,8 @@ typedef struct plan {
     double gain;  /* factor */
     double snr, exponent;
     bool noise;
+    bool equalised;
+    mdl_augment_band band[MDL_AUGMENT_BANDS];
     size_t whole;        /* samples of the augmented utterance */
     size_t first, count; /* of which these are kept */
 } plan;
@@ -47,6 +54,8 @@ static eng_status check(const mdl_augmentation *a, eng_error *err)
         return eng_fail(err, ENG_E_USAGE, "speed change %g: expected 0 to %g", a->speed, MAX_SPEED);
     if (!(a->pitch >= 0 && a->pitch <= MAX_PITCH))
         return eng_fail(err, ENG_E_USAGE, "pitch change of %g semitones: expected 0 to %g", a->pitch, MAX_PITCH);
+    if (!(a->equalise_db >= 0 && a->equalise_db <= MAX_EQUALISE))
+        return eng_fail(err, ENG_E_USAGE, "equaliser of %g dB: expected 0 to %g", a->equalise_db, MAX_EQUALISE);
     return ENG_OK;
 }
 
@@ -70,6 +79,12 @@ static plan draw(const mdl_augmentation *a, eng_stream s, size_t count, size_t m
         .snr = between(a->snr_low, a->snr_high, u[DRAW_SNR]),
         .exponent = between(0, STEEPEST, u[DRAW_EXPONENT]),
     };
+    p.equalised = a->equalise_db > 0;
+    for (int k = 0; k < MDL_AUGMENT_BANDS; k++) {
+        double octaves = log2(band_high[k] / band_low[k]);
+        p.band[k].frequency = band_low[k] * exp2(octaves * (double)u[DRAW_BANDS + 2 * k]);
+        p.band[k].gain_db = between(-a->equalise_db, a->equalise_db, u[DRAW_BANDS + 2 * k + 1]);
+    }
     p.whole = p.count = scaled_length(count, p.speed);
     if (max_samples && p.whole > max_samples) {
         double share = (double)u[DRAW_CROP] + (double)u[DRAW_CROP_LOW] * 0x1p-24; /* below 1 */
@@ -106,6 +121,7 @@ static eng_status apply(const plan *p, eng_stream noise, const float *in, size_t
         status = mdl_augment_resample(in, count, p->speed, p->first, p->count, out, err);
     else
         memcpy(out, in + p->first, p->count * sizeof *out);
+    if (!status && p->equalised) mdl_augment_equalise(p->band, p->count, out);
     if (!status && p->noise) status = mdl_augment_noise(noise, p->exponent, p->snr, p->count, out, err);
     if (!status && p->gain != 1)
         for (size_t i = 0; i < p->count; i++) out[i] = (float)(out[i] * p->gain);

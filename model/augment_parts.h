@@ -2,6 +2,7 @@
 #ifndef MODEL_AUGMENT_PARTS_H
 #define MODEL_AUGMENT_PARTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/error.h"
@@ -21,5 +22,14 @@ eng_status mdl_augment_stretch(const float *in, size_t count, double stretch, si
  * snr_db below x's own power; x without power, or with a power that is not finite, stays as it is. The stream's
  * elements are the noise. Error: out of memory. */
 eng_status mdl_augment_noise(eng_stream s, double exponent, double snr_db, size_t n, float *x, eng_error *err);
+
+enum { MDL_AUGMENT_BANDS = 4 };
+
+typedef struct mdl_augment_band {
+    double frequency, gain_db; /* Hz, between 0 and 8000; a shelf's middle or a peak's */
+} mdl_augment_band;
+
+/* x [n] with each band raised or lowered, in place: band 0 is a low shelf, the last a high one, the others peaks. */
+void mdl_augment_equalise(const mdl_augment_band band[MDL_AUGMENT_BANDS], size_t n, float *x);
 
 #endif

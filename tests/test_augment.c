@@ -264,6 +264,51 @@ Test(augment, gain_is_a_level_within_its_range)
     eng_free(in.x);
 }
 
+/* Level of a tone behind the equaliser, in dB; what the filters do at the beginning is left out. */
+static double equalised_level(const mdl_augment_band band[MDL_AUGMENT_BANDS], double frequency)
+{
+    sound tone = sine(frequency, 0.1, SECOND);
+    size_t settled = SECOND / 4;
+    double before = power(tone.x + settled, tone.n - settled);
+    mdl_augment_equalise(band, tone.n, tone.x);
+    double level = decibel(power(tone.x + settled, tone.n - settled) / before);
+    eng_free(tone.x);
+    return level;
+}
+
+Test(augment, a_band_is_raised_or_lowered_and_the_rest_kept)
+{
+    static const struct {
+        int band;
+        double frequency, there, elsewhere; /* the band's; where it works in full; where it does not */
+    } cases[] = {{0, 250, 20, 6000}, {1, 500, 500, 6000}, {2, 2000, 2000, 60}, {3, 3000, 7900, 60}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (double gain = -12; gain <= 12; gain += 8) {
+            mdl_augment_band band[MDL_AUGMENT_BANDS] = {{200, 0}, {500, 0}, {2000, 0}, {4000, 0}};
+            band[cases[i].band] = (mdl_augment_band){cases[i].frequency, gain};
+            double there = equalised_level(band, cases[i].there), elsewhere = equalised_level(band, cases[i].elsewhere);
+            cr_assert(fabs(there - gain) <= 0.3, "band %zu: %g dB, expected %g", i, there, gain);
+            cr_assert(fabs(elsewhere) <= 0.3, "band %zu elsewhere: %g dB", i, elsewhere);
+        }
+}
+
+Test(augment, the_equaliser_is_another_one_for_each_utterance_and_keeps_the_length)
+{
+    const mdl_augmentation a = {.equalise_db = 10};
+    sound in = sine(440, 0.1, SECOND);
+    double low = 100, high = -100;
+    for (uint32_t u = 0; u < 60; u++) {
+        sound out = augment_as(&a, 5, 1, u, in, 0);
+        cr_assert_eq(out.n, in.n);
+        double level = decibel(power(out.x, out.n) / power(in.x, in.n));
+        low = fmin(low, level);
+        high = fmax(high, level);
+        eng_free(out.x);
+    }
+    cr_assert(low < -3 && high > 3 && low >= -25 && high <= 25, "levels from %g to %g dB", low, high);
+    eng_free(in.x);
+}
+
 Test(augment, noise_has_the_ratio_that_was_asked_for)
 {
     sound in = buzz(SECOND);
@@ -458,6 +503,8 @@ Test(augment, options_out_of_range_are_errors)
         {.pitch = 25},
         {.pitch = -1},
         {.pitch = NAN},
+        {.equalise_db = 41},
+        {.equalise_db = NAN},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         float x = 1, *out;

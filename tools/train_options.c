@@ -95,6 +95,8 @@ static const tool_option options[] = {
     {"noise-snr", 0, TOOL_TEXT, OPTION(noise_snr), "LOW:HIGH", "its signal-to-noise ratio in dB (5:30)", NULL, 0, 0},
     {"speed", 0, TOOL_NUMBER, OPTION(speed), "X", "speed changed by up to X, 0.1: 0.9 to 1.1 (0)", NULL, 0, 0.5},
     {"pitch", 0, TOOL_NUMBER, OPTION(pitch), "N", "pitch changed by up to N semitones (0)", NULL, 0, 12},
+    {"equalise", 0, TOOL_NUMBER, OPTION(equalise), "DB", "another microphone: four bands changed by up to DB each (0)", NULL, 0,
+     40},
 
     {"audio", 0, TOOL_TEXT, OPTION(audio), "DIR", "where the list's paths begin (the list's folder)", NULL, 0, 0},
     {"dev-speakers", 0, TOOL_TEXT, OPTION(dev_speakers), "A,B,...", "recordings of these are the dev split", NULL, 0, 0},
@@ -431,5 +433,5 @@ mdl_regularisation train_options_rates(const train_options *o, const mdl_regular
 mdl_augmentation train_options_augmentation(const train_options *o)
 {
     return (mdl_augmentation){.gain_db = o->gain, .noise_prob = o->noise, .snr_low = o->snr_low, .snr_high = o->snr_high,
-                              .speed = o->speed, .pitch = o->pitch};
+                              .speed = o->speed, .pitch = o->pitch, .equalise_db = o->equalise};
 }
