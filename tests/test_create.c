@@ -458,6 +458,10 @@ Test(create, refuses_what_the_head_does_not_have)
     support_engine *e = support_engine_new(1);
     created c = create_from(e, path, &want, 1); /* what it has may be asked for */
     mdl_model_free(c.m);
+    want.labels = 3; /* or a part of it */
+    c = create_from(e, path, &want, 1);
+    cr_assert_eq(c.m->config.labels, 4);
+    mdl_model_free(c.m);
     support_engine_free(e);
     want = (mdl_head_request){.labels = 4, .label = superb, .pooling = &std};
     expect_refused(path, &want, ENG_E_MISMATCH, "pooling mean, and std was asked for");
@@ -468,8 +472,11 @@ Test(create, refuses_what_the_head_does_not_have)
     expect_refused(path, &want, ENG_E_MISMATCH, "text conditioning none, and multiply");
     want = (mdl_head_request){.labels = 4, .label = superb, .projection = 21};
     expect_refused(path, &want, ENG_E_MISMATCH, "classifier_proj_size 20, and 21");
-    want = (mdl_head_request){.labels = 3, .label = superb};
-    expect_refused(path, &want, ENG_E_MISMATCH, "neu, hap, ang, sad, and sad, ang, neu was");
+    static const char *const new_one[] = {"sad", "ANG", "joy", "glee"};
+    size_t unknown = 99;
+    want = (mdl_head_request){.labels = 3, .label = new_one, .unknown = &unknown};
+    expect_refused(path, &want, ENG_E_MISMATCH, "neu, hap, ang, sad, and sad, ANG, joy was");
+    cr_assert_eq(unknown, 2);
     want = four_emotions();
     expect_refused(path, &want, ENG_E_MISMATCH, "the labels neu, hap");
     want = (mdl_head_request){.labels = 4, .label = superb, .regression = true};
