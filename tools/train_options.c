@@ -322,6 +322,17 @@ static bool is_result(const char *name, bool length)
     return true;
 }
 
+/* x in as few digits as give it again. */
+static int number_line(const char *name, double x, char *out, size_t size)
+{
+    char digits[40];
+    for (int n = 6; n <= 17; n++) {
+        snprintf(digits, sizeof digits, "%.*g", n, x);
+        if (strtod(digits, NULL) == x) break;
+    }
+    return snprintf(out, size, "--%s %s\n", name, digits);
+}
+
 /* "--name value" of an option, "" when it was not asked for and has no default; the length that it needs. */
 static int option_line(const tool_option *option, const train_options *o, char *out, size_t size)
 {
@@ -341,7 +352,7 @@ static int option_line(const tool_option *option, const train_options *o, char *
     case TOOL_NUMBER: {
         double x = *(const double *)member;
         bool unset = isnan(x) || x < option->min;
-        return unset ? 0 : snprintf(out, size, "--%s %.17g\n", option->name, x);
+        return unset ? 0 : number_line(option->name, x, out, size);
     }
     case TOOL_CHOICE: {
         size_t index = *(const size_t *)member;
