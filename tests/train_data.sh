@@ -271,6 +271,9 @@ sed '2 s/neutral/fear/' list.csv >changed.csv
 learn fresh --data changed.csv --resume; ends 2 '--data' "--resume with another list"
 cp list.csv same_name.csv && learn moved --data same_name.csv && cp changed.csv same_name.csv
 learn moved --data same_name.csv --resume; ends 2 'other data' "--resume with a list that changed"
+cp onehot/votes.csv onehot/moved.csv && learn votes --data onehot/moved.csv --soft-labels
+sed '2 s/,3,/,4,/' onehot/votes.csv >onehot/moved.csv
+learn votes --data onehot/moved.csv --soft-labels --resume; ends 2 'other data' "--resume with other votes"
 printf 'no state' >moved/state.safetensors
 learn moved --data same_name.csv --resume; ends 2 'moved/state.safetensors' "a state that is none"
 

@@ -35,16 +35,25 @@ static bool length_matters(const train_options *o)
     return o->schedule != TRAIN_CONSTANT || (o->warmup > 0 && o->warmup < 1);
 }
 
-/* FNV-1a over what the examples are. */
+/* FNV-1a */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+    for (const unsigned char *c = bytes, *end = c + size; c < end; c++) hash = (hash ^ *c) * 1099511628211u;
+    return hash;
+}
+
+/* Of what the examples are. */
 static uint64_t data_fingerprint(const train_data *d)
 {
     uint64_t hash = 14695981039346656037u;
     for (size_t i = 0; i < d->count; i++) {
         const train_example *e = &d->example[i];
         char line[128];
-        snprintf(line, sizeof line, "|%d|%zu|%d|%d|%zu", (int)e->split, e->label, e->gender, e->broken, e->samples);
-        for (const char *c = e->file; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-        for (const char *c = line; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        int n = snprintf(line, sizeof line, "|%d|%zu|%d|%d|%zu", (int)e->split, e->label, e->gender, e->broken, e->samples);
+        hash = hash_bytes(hash, e->file, strlen(e->file));
+        hash = hash_bytes(hash, line, (size_t)n);
+        if (!isnan(e->attribute[0])) hash = hash_bytes(hash, e->attribute, sizeof e->attribute);
+        if (e->votes) hash = hash_bytes(hash, e->votes, d->classes * sizeof *e->votes);
     }
     return hash;
 }
