@@ -321,6 +321,7 @@ static void introduce(const train_run *r)
     char text[1024];
     if (r->o->loss != TRAIN_CCC) train_say(r, "classes: %s", count_classes(r, TRAIN_TRAIN, text, sizeof text));
     if (r->o->patience && !count[TRAIN_DEV]) train_say(r, "--patience: no dev split to judge by, so the run goes to its end");
+    train_note_options(r);
 }
 
 static int run(train_run *r)

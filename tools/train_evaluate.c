@@ -124,6 +124,7 @@ static eng_status log_scores(train_run *r, const evaluation *e, train_evaluation
         line->ccc = ccc;
         line->attributes = labels;
         *score = line->ccc_mean = concordances(e, labels, ccc);
+        line->loss = 1 - line->ccc_mean; /* of the split; the batches' mean would depend on how it was cut */
     } else if (!status) {
         status = mdl_class_scores_init(&scores, labels, e->count, e->truth, e->predicted, err);
         line->scores = &scores;

@@ -81,6 +81,9 @@ double train_rate(const train_run *r, size_t step);
 eng_status train_evaluate(train_run *r, const mdl_model *m, train_split split, size_t step, size_t epoch, double *score,
                           bool final, eng_error *err);
 
+/* Says what of the options does nothing in this run, and how many recordings are cropped. */
+void train_note_options(const train_run *r);
+
 /* ---- train_state.c: OUT/state.safetensors ---- */
 
 /* True when there is a state. */

@@ -104,10 +104,8 @@ static void choose_parameters(train_run *r)
     r->rates = train_options_rates(o, &r->m->config.regularisation);
     mdl_params_freeze(p, "wavlm.feature_extractor.", !o->train_feature_encoder);
     mdl_params_freeze(p, "wavlm.masked_spec_embed", !(r->rates.mask_time_prob > 0));
-    if (o->lr > 0) {
-        mdl_params_set_rate(p, "", o->head_lr / o->lr);
-        mdl_params_set_rate(p, "wavlm.", 1);
-    }
+    mdl_params_set_rate(p, "", o->head_lr);
+    mdl_params_set_rate(p, "wavlm.", o->lr);
 }
 
 /* ---- Labels ---- */

@@ -63,16 +63,23 @@ double train_loss_sum(train_run *r, const train_batch *batch, eng_tensor logits,
 
 /* ---- The rate ---- */
 
-double train_rate(const train_run *r, size_t step)
+/* The share of the full rate: transformers' get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
+ * get_cosine_schedule_with_warmup, whose first step of a warm-up has the rate 0. */
+static double rate_share(const train_run *r, size_t step)
 {
     const train_options *o = r->o;
-    double total = (double)r->total_steps, warm = o->warmup < 1 ? floor(o->warmup * total) : o->warmup;
+    double total = (double)r->total_steps, warm = o->warmup < 1 ? ceil(o->warmup * total) : floor(o->warmup);
     double at = (double)step - 1; /* steps taken before */
-    if (at < warm) return o->lr * (at + 1) / (warm + 1);
-    if (o->schedule == TRAIN_CONSTANT || total <= warm) return o->lr;
+    if (at < warm) return at / warm;
+    if (o->schedule == TRAIN_CONSTANT || total <= warm) return 1;
     double done = (at - warm) / (total - warm);
     if (done > 1) done = 1;
-    return o->lr * (o->schedule == TRAIN_LINEAR ? 1 - done : 0.5 * (1 + cos(M_PI * done)));
+    return o->schedule == TRAIN_LINEAR ? 1 - done : 0.5 * (1 + cos(M_PI * done));
+}
+
+double train_rate(const train_run *r, size_t step)
+{
+    return r->o->lr * rate_share(r, step);
 }
 
 /* ---- A step ---- */
@@ -128,9 +135,9 @@ static eng_status apply(train_run *r, double loss, double divisor, train_step_li
     if (!isfinite(line->loss)) return refuse(r, "loss", line->loss, err);
     if (!isfinite(line->norm)) return refuse(r, "gradient", line->norm, err);
     double scale = 1 / divisor;
-    if (o->clip > 0 && line->norm > o->clip) scale *= o->clip / line->norm;
+    if (o->clip > 0) scale *= fmin(1, o->clip / (line->norm + 1e-6)); /* torch.nn.utils.clip_grad_norm_ */
     mdl_adamw a = mdl_adamw_defaults();
-    a.learning_rate = line->rate;
+    a.learning_rate = rate_share(r, line->step); /* of each parameter's own rate */
     a.weight_decay = o->weight_decay;
     mdl_optimizer_step(&r->optimizer, &r->m->params, &r->ctx, &a, scale);
     r->at.step++;
