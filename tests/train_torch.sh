@@ -60,6 +60,15 @@ while read -r backbone head rest; do
 done <"$tests/data/train_losses.txt"
 check "runs" [ "$runs" = 8 ]
 
+# Votes alone count: that no recording has LABEL_0 for its emotion changes nothing.
+line=$(grep -- --soft-labels "$tests/data/train_losses.txt" | grep '^large ser_attention ')
+options=${line%% = *}
+list | sed 's/LABEL_0,5,/LABEL_5,5,/' >large.ser_attention/list.csv
+# shellcheck disable=SC2086
+check "votes for a class without recordings" "$train" --init large.ser_attention/model --data large.ser_attention/list.csv \
+    --out votes --no-shuffle --dropout 0 --quiet ${options#large ser_attention }
+check "votes for a class without recordings: losses" near "${line##* = }" "$(numbers loss votes/metrics.jsonl)" 2e-4
+
 # ---- Rates ---------------------------------------------------------------------------------------------------------------
 train() {
     "$train" --init base.ser_std/model --data base.ser_std/list.csv --batch-size 4 --dropout 0 --lr 1 --clip 1e-9 "$@"

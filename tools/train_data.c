@@ -356,6 +356,11 @@ eng_status train_data_load(const train_data_options *o, train_data *out, eng_err
     return status;
 }
 
+bool train_data_has_column(const train_data *d, const char *name)
+{
+    return train_list_find(&d->store->table, name) != TRAIN_NO_COLUMN;
+}
+
 void train_data_free(train_data *d)
 {
     train_store_free(d->store);

@@ -82,6 +82,9 @@ typedef struct train_data {
     train_data_store *store;
 } train_data;
 
+/* The list has a column of that name, whatever the case. */
+bool train_data_has_column(const train_data *d, const char *name);
+
 /* Reads the list. Errors name file and line: an emotion that is not among the model's classes, an unknown split or
  * gender, a number that is none, a missing column, a speaker to be moved that is not there, no training rows. What o
  * points to is not needed afterwards. *out is the caller's to free. */

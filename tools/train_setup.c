@@ -32,10 +32,13 @@ static void report_broken(void *arg, const char *message)
     else train_say(r, "%s", message);
 }
 
-static eng_status load_data(train_run *r, eng_error *err)
+/* classes: the model's that the data are to have, or 0: those that the data name. */
+static eng_status load_data(train_run *r, size_t classes, const char *const *names, eng_error *err)
 {
     const train_options *o = r->o;
     train_data_options d = {.path = o->data,
+                            .classes = classes,
+                            .class_names = names,
                             .audio = o->audio,
                             .dev_speakers = o->dev_speakers,
                             .test_speakers = o->test_speakers,
@@ -119,6 +122,28 @@ static eng_status match_classes(train_run *r, eng_error *err)
             return eng_fail(err, ENG_E_MISMATCH, "%s: emotion \"%s\" is not among the model's labels", r->o->data,
                             r->data.class_name[i]);
     return ENG_OK;
+}
+
+/* With votes, a class of the model's counts although no recording has it for its emotion, where the list has a column of
+ * votes for it. */
+static eng_status widen_classes(train_run *r, eng_error *err)
+{
+    const mdl_config *c = &r->m->config;
+    if (!r->o->soft_labels || r->new_head) return ENG_OK;
+    const char **names = eng_alloc(c->labels, sizeof *names);
+    if (!names) return eng_fail(err, ENG_E_MEMORY, "out of memory for classes");
+    size_t count = 0, met = 0;
+    for (size_t i = 0; i < c->labels; i++)
+        if (train_data_has_column(&r->data, c->label[i])) names[count++] = c->label[i];
+    for (size_t i = 0; i < r->data.classes; i++)
+        for (size_t j = 0; j < count; j++) met += strcasecmp(names[j], r->data.class_name[i]) == 0;
+    eng_status status = ENG_OK;
+    if (met == r->data.classes && count > met) {
+        train_data_free(&r->data);
+        status = load_data(r, count, names, err);
+    }
+    eng_free(names);
+    return status;
 }
 
 static eng_status match_attributes(train_run *r, eng_error *err)
@@ -233,8 +258,9 @@ int train_setup(train_run *r)
         complain(&err);
         return status == ENG_E_USAGE ? 1 : EXIT_LOAD;
     }
-    status = load_data(r, &err);
+    status = load_data(r, 0, NULL, &err);
     if (!status) status = create_model(r, &err);
+    if (!status) status = widen_classes(r, &err);
     if (!status) status = match_labels(r, &err);
     if (!status) status = check_genders(r, &err);
     if (!status) status = load_text(r, &err);
