@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/tier.h"
 #include "tools/options.h"
 
 static const tool_option options[] = {
@@ -32,14 +33,42 @@ static const tool_option options[] = {
      .offset = offsetof(bench_options, peer),
      .value = "NAME",
      .help = "measure another library on the same shapes too: openblas"},
+    {.name = "seconds",
+     .kind = TOOL_TEXT,
+     .offset = offsetof(bench_options, seconds),
+     .value = "LIST",
+     .help = "model, train: lengths of an utterance, as 1,3,10 (default: model 1,3,10,30; train 2 x 5 and 1 x 10)"},
+    {.name = "batch",
+     .kind = TOOL_COUNT,
+     .offset = offsetof(bench_options, batch),
+     .value = "N",
+     .help = "model, train: utterances of a batch (default 1)",
+     .max = 1024},
+    {.name = "repeats",
+     .kind = TOOL_COUNT,
+     .offset = offsetof(bench_options, repeats),
+     .value = "N",
+     .help = "model, train: calls that count, after one that does not (default: model 5, train 3)",
+     .max = BENCH_MOST_REPEATS},
+    {.name = "checkpoint-layers",
+     .kind = TOOL_FLAG,
+     .offset = offsetof(bench_options, checkpoint_layers),
+     .help = "train: keep one input a layer and compute the rest again"},
+    {.name = "train-feature-encoder",
+     .kind = TOOL_FLAG,
+     .offset = offsetof(bench_options, train_feature_encoder),
+     .help = "train: the CNN too"},
     {.name = NULL},
 };
 
 static const tool_program program = {
     .name = "bench",
-    .usage = "[options] gemm [MxNxK...] | ops [KERNEL...]",
-    .summary = "gemm  the blocked matrix product, on WavLM's shapes or those given\n"
-               "ops   the kernels around it, one thread, all or those given",
+    .usage = "[options] gemm [MxNxK...] | ops [KERNEL...] | model [MODEL...] | train [MODEL...]",
+    .summary = "gemm   the blocked matrix product, on WavLM's shapes or those given\n"
+               "ops    the kernels around it, one thread, all or those given\n"
+               "model  a forward pass\n"
+               "train  a training step: forward, backward, AdamW\n"
+               "MODEL is large (the default), base or base-plus, with random weights, or a model's folder.",
     .options = options,
 };
 
@@ -48,7 +77,8 @@ typedef struct command {
     bool (*run)(bench_run *run, size_t n, char **operands);
 } command;
 
-static const command commands[] = {{"gemm", bench_gemm}, {"ops", bench_ops}};
+static const command commands[] = {
+    {"gemm", bench_gemm}, {"ops", bench_ops}, {"model", bench_model}, {"train", bench_train}};
 
 /* ---- Time ---- */
 
@@ -94,6 +124,24 @@ void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, bench_re
     r->time_min_s = times[0]; /* sorted by now */
 }
 
+void bench_time_calls(bench_run *run, size_t repeats, bench_fn fn, void *arg, bench_result *r)
+{
+    enum { PEAKS = 8 }; /* of a millisecond each, around every call */
+    double times[BENCH_MOST_REPEATS];
+    r->peak_gflops = NAN;
+    r->time_s = r->time_min_s = NAN;
+    fn(arg);
+    for (size_t i = 0; i < repeats && eng_good(&run->ctx); i++) {
+        for (size_t p = 0; p < PEAKS; p++) r->peak_gflops = fmax(r->peak_gflops, bench_peak_f32(run, run->threads));
+        const double start = bench_now();
+        fn(arg);
+        times[i] = bench_now() - start;
+    }
+    if (!eng_good(&run->ctx)) return;
+    r->time_s = bench_median(repeats, times);
+    r->time_min_s = times[0]; /* sorted by now */
+}
+
 void bench_fill(size_t n, float *x, uint64_t seed)
 {
     uint64_t state = seed * 2 + 1;
@@ -104,75 +152,13 @@ void bench_fill(size_t n, float *x, uint64_t seed)
     }
 }
 
-/* ---- Results ---- */
-
-static void print_number(const char *name, double value)
-{
-    if (isfinite(value))
-        printf(", \"%s\": %.6g", name, value);
-    else
-        printf(", \"%s\": null", name);
-}
-
-static void print_json(const bench_result *r)
-{
-    printf("{\"bench\": \"%s\", \"engine\": \"%s\", \"shape\": \"%s\", \"precision\": \"f32\", \"threads\": %zu, "
-           "\"seconds_audio\": null",
-           r->bench, r->engine, r->shape, r->threads);
-    print_number("time_s", r->time_s);
-    print_number("time_min_s", r->time_min_s);
-    print_number("gflops", r->gflops);
-    print_number("peak_gflops", r->peak_gflops);
-    print_number("share_of_peak", r->gflops / r->peak_gflops);
-    print_number("gbytes_s", r->gbytes_s);
-    print_number("max_error", r->max_error);
-    printf("}\n");
-}
-
-static void print_text(const bench_result *r)
-{
-    printf("%-5s %-9s %-28s f32 x%zu %11.2f us (least %11.2f)", r->bench, r->engine, r->shape, r->threads,
-           1e6 * r->time_s, 1e6 * r->time_min_s);
-    if (isfinite(r->gflops))
-        printf("  %6.1f of %6.1f GFLOP/s (%3.0f %%)", r->gflops, r->peak_gflops, 100.0 * r->gflops / r->peak_gflops);
-    if (isfinite(r->gbytes_s)) printf("  %6.1f GB/s", r->gbytes_s);
-    if (isfinite(r->max_error)) printf("  error %.1e", r->max_error);
-    putchar('\n');
-}
-
-void bench_print(const bench_run *run, const bench_result *r)
-{
-    if (run->options->json)
-        print_json(r);
-    else
-        print_text(r);
-    fflush(stdout);
-}
-
 /* ---- Start ---- */
-
-/* The table of the tier asked for; false, with a message, when it is not there. */
-static bool choose_kernels(const char *name, kern_table *table)
-{
-    const kern_cpu cpu = kern_cpu_probe();
-    kern_tier tier = cpu.best;
-    if (!name) name = getenv("WLM_CPU");
-    if (name && *name && !kern_tier_find(name, &tier)) {
-        fprintf(stderr, "bench: no CPU tier is called '%s'\n", name);
-        return false;
-    }
-    if (!(cpu.tiers >> tier & 1u) || !kern_table_fill(table, tier, cpu.caps)) {
-        fprintf(stderr, "bench: this machine or this build has no %s\n", kern_tier_name(tier));
-        return false;
-    }
-    return true;
-}
 
 static const command *find_command(const char *name)
 {
     for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0) return &commands[i];
-    fprintf(stderr, "bench: expected gemm or ops, found %s (--help shows more)\n", name ? name : "nothing");
+    fprintf(stderr, "bench: expected gemm, ops, model or train, found %s (--help shows more)\n", name ? name : "nothing");
     return NULL;
 }
 
@@ -185,7 +171,10 @@ static int run_command(const command *c, const bench_options *o, size_t n, char 
         fprintf(stderr, "bench: --peer: expected openblas, found %s\n", o->peer);
         return 1;
     }
-    if (!choose_kernels(o->cpu, &run.ctx.k)) return 1;
+    if (mdl_choose_tier(o->cpu, &run.ctx.k, err) != ENG_OK) {
+        fprintf(stderr, "bench: %s\n", err->message);
+        return 1;
+    }
     if (eng_pool_new((size_t)o->threads, &run.ctx.pool, err) != ENG_OK) {
         fprintf(stderr, "bench: %s\n", err->message);
         return 2;

@@ -15,7 +15,13 @@ typedef struct bench_options {
     const char *cpu;  /* NULL: the best tier, or WLM_CPU */
     size_t precision; /* 0: f32 */
     const char *peer; /* NULL or "openblas" */
+    /* of model and train */
+    const char *seconds;     /* "1,3,10"; NULL: the command's own */
+    uint64_t batch, repeats; /* 0: the command's own */
+    bool checkpoint_layers, train_feature_encoder;
 } bench_options;
+
+enum { BENCH_MOST_REPEATS = 256 };
 
 /* One run of the program: what every benchmark gets. */
 typedef struct bench_run {
@@ -23,6 +29,17 @@ typedef struct bench_run {
     eng_context ctx;
     size_t threads;
 } bench_run;
+
+/* What a measurement of a whole model has besides. */
+typedef struct bench_network {
+    const char *model; /* as the user called it */
+    size_t batch;
+    double seconds_audio; /* of all utterances of the batch together */
+    double work_gflop;    /* of one call (flops.h) */
+    size_t peak_bytes;    /* of the process, while this was measured */
+    bool training, checkpoint_layers, train_feature_encoder;
+    double forward_backward_s; /* training: the median without the optimizer */
+} bench_network;
 
 /* One measurement; NAN stands for "does not apply". */
 typedef struct bench_result {
@@ -34,6 +51,7 @@ typedef struct bench_result {
     double gbytes_s;            /* bytes read and written, each counted once */
     double max_error;           /* largest |y - reference| over the largest |reference|, on a sample */
     size_t threads;
+    const bench_network *network; /* NULL, or what took the place of the shape */
 } bench_result;
 
 /* Prints one line to stdout: JSON (numbers that do not apply are null) or text. */
@@ -54,6 +72,10 @@ typedef void (*bench_fn)(void *arg);
  * passing load hits some of them only. with_peak false leaves the peak NAN. */
 void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, bench_result *r);
 
+/* The same for calls that take long by themselves: one that is not counted, then `repeats` (1 to BENCH_MOST_REPEATS),
+ * the peak measured before each. Stops once run->ctx has failed; the times are then NAN. */
+void bench_time_calls(bench_run *run, size_t repeats, bench_fn fn, void *arg, bench_result *r);
+
 /* f32 GFLOP/s of fused multiply-adds that touch no memory, on `threads` workers of the pool at once; of the tier's
  * vector width, or of the best tier of this machine for the scalar one. Takes about a millisecond. */
 double bench_peak_f32(const bench_run *run, size_t threads);
@@ -64,5 +86,7 @@ void bench_fill(size_t n, float *x, uint64_t seed);
 /* One per command: operands narrow down what is run. False when an operand is not understood; it has been reported. */
 bool bench_gemm(bench_run *run, size_t n, char **operands);
 bool bench_ops(bench_run *run, size_t n, char **operands);
+bool bench_model(bench_run *run, size_t n, char **operands);
+bool bench_train(bench_run *run, size_t n, char **operands);
 
 #endif

@@ -228,3 +228,30 @@ eng_status mdl_model_create(const char *path, const mdl_head_request *want, uint
     wts_folder_fini(&folder);
     return status;
 }
+
+/* m->config becomes a bare backbone's, or one with the head that is wanted. */
+static eng_status settle_random(mdl_model *m, const mdl_head_request *want, eng_error *err)
+{
+    m->layout = want ? WTS_LAYOUT_EMOTION : WTS_LAYOUT_BACKBONE;
+    if (want) return begin_head(m, want, err);
+    m->config.head = MDL_HEAD_NONE;
+    m->config.weighted_sum = false;
+    return ENG_OK;
+}
+
+eng_status mdl_model_random(const char *name, const wts_value *config, const mdl_head_request *want, bool trainable,
+                            uint64_t seed, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+{
+    *out = NULL;
+    eng_status status = want ? check_request(name, want, err) : ENG_OK;
+    if (status) return status;
+    mdl_model *m = mdl_model_new(name, err);
+    if (!m) return ENG_E_MEMORY;
+    mdl_initialiser init = {.config = &m->config, .seed = seed, .backbone = true};
+    status = mdl_config_read(mdl_layout_named(config), config, NULL, name, &m->config, err);
+    if (!status) status = settle_random(m, want, err);
+    if (!status) status = mdl_load_weights(m, NULL, &init, trainable, k, pool, err);
+    if (status) mdl_model_free(m);
+    else *out = m;
+    return status;
+}

@@ -4,6 +4,7 @@
 #define MODEL_CREATE_H
 
 #include "model/model.h"
+#include "weights/value.h"
 
 /* The head that is wanted. A field that was not asked for follows the checkpoint's (or config.json's) head, or, for a new
  * head, the default. */
@@ -32,5 +33,12 @@ bool mdl_find_label(const mdl_config *c, const char *name, size_t *id);
  * is in m->params. Free with mdl_model_free. */
 eng_status mdl_model_create(const char *init, const mdl_head_request *want, uint64_t seed, const kern_table *k,
                             eng_pool *pool, mdl_model **out, bool *new_head, bool *random_backbone, eng_error *err);
+
+/* A model of random weights from a configuration alone, to measure with: config is config.json's root, read only during
+ * the call, name what errors call it. want NULL: the backbone without a head, whatever config names; else with a new head.
+ * trainable: as mdl_model_create's; else for inference, weights packed for k's kernels as mdl_model_load does. Weights are
+ * mdl_model_create's of the same seed. The input rule is the released models'. Free with mdl_model_free. */
+eng_status mdl_model_random(const char *name, const wts_value *config, const mdl_head_request *want, bool trainable,
+                            uint64_t seed, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err);
 
 #endif

@@ -265,8 +265,7 @@ static void load_head(mdl_loader *l, mdl_model *m)
     }
 }
 
-/* Of a folder without a checkpoint: by the class that config.json names; other classes lend their backbone. */
-static wts_layout named_layout(const wts_value *root)
+wts_layout mdl_layout_named(const wts_value *root)
 {
     const wts_value *type = wts_value_get(root, "model_type"), *classes = wts_value_get(root, "architectures");
     if (type && type->kind == WTS_STRING && strcmp(type->text, "ser") == 0) return WTS_LAYOUT_ODYSSEY;
@@ -313,7 +312,7 @@ eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_che
     if (!status && folder->preprocessor) status = wts_json_read(folder->preprocessor, &preprocessor, err);
     const wts_value *root = config ? wts_doc_root(config) : NULL;
     if (!status) {
-        m->layout = file ? wts_layout_detect(file, root) : named_layout(root);
+        m->layout = file ? wts_layout_detect(file, root) : mdl_layout_named(root);
         if (m->layout == WTS_LAYOUT_UNKNOWN && backbone_only && has_other_head(file)) m->layout = WTS_LAYOUT_BACKBONE;
         if (m->layout == WTS_LAYOUT_MICROSOFT) {
             root = wts_value_get(file->extra, "cfg");

@@ -9,6 +9,10 @@
 /* An empty model; NULL when out of memory. */
 mdl_model *mdl_model_new(const char *path, eng_error *err);
 
+/* What config.json's root says that a model without a checkpoint is, by the class that it names; other classes lend their
+ * backbone. */
+wts_layout mdl_layout_named(const wts_value *root);
+
 /* Reads config.json and preprocessor_config.json, or Microsoft's cfg, into m->config, and settles m->layout. file NULL:
  * there is no checkpoint, and folder->config is there. backbone_only: whatever stands around Hugging Face's backbone will
  * be replaced, so it need not be a head that is known. */

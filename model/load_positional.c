@@ -90,7 +90,7 @@ void mdl_load_positional(mdl_loader *l, mdl_model *m)
     float *scale = eng_arena_alloc(&temporary, c->pos_kernel, sizeof *scale);
     double *squares = eng_arena_alloc(&temporary, c->pos_kernel, sizeof *squares);
     if (!scale || !squares) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
-    if (fused) {
+    if (fused || mdl_loader_draws(l, plain)) { /* drawn: g is v's length, so v is the weight */
         for (size_t t = 0; scale && t < c->pos_kernel; t++) scale[t] = 1;
     } else {
         const float *g = mdl_loader_read(l, "wavlm.encoder.pos_conv_embed.conv.weight_g", 3,

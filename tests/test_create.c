@@ -544,3 +544,54 @@ Test(create, an_unfinished_download_is_not_a_folder_without_weights)
     expect_refused("/nowhere/at/all", &want, ENG_E_MISSING, "/nowhere/at/all");
     support_remove(directory), support_remove(empty), support_remove(partial), support_remove(bare);
 }
+
+/* Number by number what mdl_model_create draws for a folder with the same config.json. */
+Test(create, random_model_from_a_configuration_alone)
+{
+    support_engine *e = support_engine_new(2);
+    mdl_head_request want = four_emotions();
+    want.renew = true;
+    char *folder = bare_folder("large", ""), path[1024];
+    created c = create_from(e, folder, &want, 7);
+    eng_error err = {0};
+    wts_doc *config;
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    cr_assert_eq(wts_json_read(path, &config, &err), ENG_OK, "%s", err.message);
+    mdl_model *m;
+    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), &want, true, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s",
+                 err.message);
+    cr_assert_gt(m->params.count, 50);
+    cr_assert_eq(m->params.count, c.m->params.count);
+    for (size_t i = 0; i < m->params.count; i++) {
+        const mdl_param *a = &m->params.param[i], *b = mdl_params_find(&c.m->params, a->name);
+        cr_assert(b && a->count == b->count, "%s", a->name);
+        cr_assert_eq(memcmp(a->data, b->data, a->count * sizeof(float)), 0, "%s", a->name);
+    }
+    /* for inference: the same function */
+    mdl_model *packed;
+    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), &want, false, 7, &e->ctx.k, e->ctx.pool, &packed, &err), ENG_OK,
+                 "%s", err.message);
+    cr_assert_eq(packed->params.count, 0);
+    float wave[8000], got[4], expected[4];
+    for (size_t i = 0; i < 8000; i++) wave[i] = (float)sin(0.05 * (double)i);
+    mdl_input input = {wave, 8000, -1, NULL};
+    cr_assert_eq(mdl_forward(c.m, &e->ctx, 1, &input, expected, NULL, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_forward(packed, &e->ctx, 1, &input, got, NULL, &err), ENG_OK, "%s", err.message);
+    for (size_t i = 0; i < 4; i++) cr_assert(fabsf(got[i] - expected[i]) <= 1e-5f, "%g, not %g", got[i], expected[i]);
+    mdl_model_free(packed);
+    mdl_model_free(m);
+    mdl_model_free(c.m);
+
+    /* a backbone, whatever the configuration names; a configuration that is none */
+    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), NULL, false, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK);
+    cr_assert_eq(m->config.head, MDL_HEAD_NONE);
+    mdl_model_free(m);
+    wts_doc_free(config);
+    cr_assert_eq(wts_json_parse("it", "{\"hidden_size\": 0}", 18, &config, &err), ENG_OK);
+    cr_assert_neq(mdl_model_random("it", wts_doc_root(config), NULL, false, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK);
+    cr_assert_null(m);
+    cr_assert(strstr(err.message, "hidden_size"), "%s", err.message);
+    wts_doc_free(config);
+    support_remove(folder);
+    support_engine_free(e);
+}
