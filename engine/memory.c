@@ -91,6 +91,14 @@ static char *chunk_data(eng_arena_chunk *c)
     return (char *)c + sizeof *c;
 }
 
+static void free_chunks(eng_arena_chunk *c)
+{
+    for (eng_arena_chunk *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+}
+
 void eng_arena_init(eng_arena *a)
 {
     *a = (eng_arena){0};
@@ -98,10 +106,7 @@ void eng_arena_init(eng_arena *a)
 
 void eng_arena_fini(eng_arena *a)
 {
-    for (eng_arena_chunk *c = a->first, *next; c; c = next) {
-        next = c->next;
-        free(c);
-    }
+    free_chunks(a->first);
     *a = (eng_arena){0};
 }
 
@@ -128,6 +133,7 @@ void *eng_arena_alloc(eng_arena *a, size_t count, size_t size)
     }
     if (!c || c->size - used < bytes) {
         size_t usual = a->total < FIRST_CHUNK ? FIRST_CHUNK : a->total < CHUNK ? a->total : CHUNK;
+        if (!a->first && a->wanted > usual) usual = a->wanted;
         size_t payload = bytes > usual ? bytes : usual, whole;
         if (!eng_add_size(payload, sizeof(eng_arena_chunk), &whole)) return NULL;
         eng_arena_chunk *fresh = aligned_alloc(ALIGN, whole);
@@ -147,13 +153,23 @@ void *eng_arena_alloc(eng_arena *a, size_t count, size_t size)
     return block;
 }
 
+/* An empty arena's mark names no chunk: what is rewound to it may be given back (eng_arena_rewind). */
 eng_arena_mark eng_arena_save(const eng_arena *a)
 {
-    return (eng_arena_mark){a->current, a->used};
+    return a->current == a->first && a->used == 0 ? (eng_arena_mark){0} : (eng_arena_mark){a->current, a->used};
 }
 
+/* An arena that is empty again, and was in several chunks, begins anew with one that holds them all. Otherwise blocks a
+ * little larger than the last time's would fit none of the chunks made for those, and a training with batches of many
+ * lengths would hold several times what any of them needs. */
 void eng_arena_rewind(eng_arena *a, eng_arena_mark mark)
 {
+    if (!mark.chunk && a->first && a->first->next) {
+        a->wanted = a->total;
+        free_chunks(a->first);
+        a->first = NULL;
+        a->total = 0;
+    }
     a->current = mark.chunk ? mark.chunk : a->first;
     a->used = mark.chunk ? mark.used : 0;
 }
@@ -161,6 +177,7 @@ void eng_arena_rewind(eng_arena *a, eng_arena_mark mark)
 void eng_arena_trim(eng_arena *a)
 {
     eng_arena_chunk **link = a->current && a->used ? &a->current->next : &a->first;
+    a->wanted = 0;
     for (eng_arena_chunk *c = *link, *next; c; c = next) {
         next = c->next;
         a->total -= c->size;

@@ -38,8 +38,9 @@ typedef struct eng_arena_chunk eng_arena_chunk;
 /* A bump allocator. Not thread-safe: one arena a thread. */
 typedef struct eng_arena {
     eng_arena_chunk *first, *current;
-    size_t used;  /* in the current chunk */
-    size_t total; /* bytes held in all chunks */
+    size_t used;   /* in the current chunk */
+    size_t total;  /* bytes held in all chunks */
+    size_t wanted; /* bytes that the next first chunk shall have */
 } eng_arena;
 
 typedef struct eng_arena_mark {
@@ -55,7 +56,8 @@ void *eng_arena_alloc(eng_arena *a, size_t count, size_t size);
 
 eng_arena_mark eng_arena_save(const eng_arena *a);
 
-/* Gives back everything allocated since the mark was taken. The chunks stay for the next use. */
+/* Gives back everything allocated since the mark was taken. The chunks stay for the next use; an arena that is empty again
+ * takes one for all of them, so that what it holds follows the most that it ever needed at once. */
 void eng_arena_rewind(eng_arena *a, eng_arena_mark mark);
 
 /* Returns to the system every chunk that holds nothing. */

@@ -31,6 +31,29 @@ Test(memory, sizes_are_checked)
     eng_free(nothing);
 }
 
+/* Rounds of blocks that are larger from one to the next: those of one round fit no chunk of the round before. */
+Test(memory, an_arena_holds_no_more_than_a_round_needs)
+{
+    eng_arena a;
+    eng_arena_init(&a);
+    size_t need = 0;
+    for (size_t round = 0; round < 20; round++) {
+        const size_t bytes = ((size_t)5 << 20) + (round << 16);
+        const eng_arena_mark outer = eng_arena_save(&a), inner = eng_arena_save(&a);
+        for (size_t i = 0; i < 8; i++) {
+            char *block = eng_arena_alloc(&a, bytes, 1);
+            cr_assert_not_null(block);
+            block[0] = block[bytes - 1] = 1;
+        }
+        eng_arena_rewind(&a, inner);
+        eng_arena_rewind(&a, outer);
+        need = 8 * bytes;
+    }
+    cr_assert_gt(need, 0);
+    cr_assert_leq(a.total, 2 * need, "%zu bytes for %zu", a.total, need);
+    eng_arena_fini(&a);
+}
+
 Test(memory, arena_rewinds_and_aligns)
 {
     eng_arena a;
