@@ -79,6 +79,31 @@ check "SIGTERM: in the middle" [ "$(wc -l <stopped/metrics.jsonl)" -lt "$(wc -l 
 check "resumed after SIGTERM" run stopped --resume
 check "SIGTERM, the same bits" same_run whole stopped
 
+# A signal while dev or test is scored: here that takes long, and most of the time.
+awk -F, 'NR <= 4 { print } NR == 3 || NR == 4 { for (i = 0; i < 60; i++) print }' list.csv >scored.csv
+score_as_program() { # score_as_program OUT OPTIONS...
+    local out=$1
+    shift
+    exec "$train" --init "$tests/golden/base" --data scored.csv --audio "$tests/data" --out "$out" --epochs 2 --dropout 0 \
+        --threads 2 --quiet "$@"
+}
+check "undisturbed long evaluations" eval '(score_as_program scored)'
+stops=0
+for _ in 1 2 3 4 5 6 7 8; do
+    (score_as_program halted --resume 2>err) &
+    while [ ! -e halted/recipe.txt ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
+    sleep "0.$((2 + RANDOM % 7))"
+    kill -TERM $! 2>/dev/null
+    wait $!
+    status=$?
+    [ "$status" = 143 ] && stops=$((stops + 1))
+    check "a stop, or the end" [ "$status" = 143 -o "$status" = 0 ]
+    [ "$status" = 0 ] && break
+done
+check "stopped while it scored" [ "$stops" -ge 1 ]
+check "resumed after those stops" eval '(score_as_program halted --resume)'
+check "those stops, the same bits" same_run scored halted
+
 mkdir full
 (ulimit -f 60 && run full) 2>err # in units of 1024 bytes: less than a state
 check "full disk: exit status" [ $? = 3 ]

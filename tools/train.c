@@ -177,11 +177,13 @@ static eng_status write_report(const train_run *r, eng_error *err)
     return status;
 }
 
-/* The dev split after an epoch; keeps the model when it is the best so far. */
-static eng_status evaluate_dev(train_run *r, size_t epoch, eng_error *err)
+/* The dev split after r->at.unscored, the epoch; keeps the model when it is the best so far. */
+static eng_status evaluate_dev(train_run *r, eng_error *err)
 {
     double score;
-    eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, epoch, &score, false, err);
+    bool stopped;
+    eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, r->at.unscored, &score, &stopped, err);
+    if (!status && !stopped) r->at.unscored = 0;
     if (status || isnan(score)) return status;
     if (r->at.best_step && !(score > r->at.best)) {
         r->at.worse++;
@@ -196,7 +198,32 @@ static eng_status evaluate_dev(train_run *r, size_t epoch, eng_error *err)
 
 static bool is_done(const train_run *r)
 {
+    if (r->at.unscored) return false;
+    if (!r->o->steps && r->at.epoch >= r->o->epochs) return true; /* fewer steps, where files became unreadable */
     return r->at.step >= r->total_steps || (r->o->patience && r->at.worse >= r->o->patience);
+}
+
+/* A step, and whether an evaluation is due behind it (r->at.unscored). first: the step that this process began behind. */
+static eng_status learn(train_run *r, size_t first, eng_error *err)
+{
+    train_step_line line;
+    bool taken;
+    const train_position before = r->at;
+    eng_status status = train_step(r, &line, &taken, err);
+    if (status || (r->at.epoch == before.epoch && r->at.batch == before.batch)) return status; /* stopped */
+    r->idle = taken ? 0 : r->idle + 1;
+    if (taken) {
+        r->seconds_since += line.seconds;
+        status = train_log_step(&r->log, &line, err);
+        show_progress(r, &line, first);
+    }
+    train_say_skipped(r, r->feed);
+    if (status) return status;
+    if (r->idle && r->at.batch == 0 && r->idle >= steps_of_epoch(r, before.epoch))
+        return eng_fail(err, ENG_E_IO, "epoch %zu: none of the recordings can be read any more (what was saved before is intact)",
+                        line.epoch);
+    if (r->at.batch == 0 || r->at.step >= r->total_steps) r->at.unscored = line.epoch;
+    return ENG_OK;
 }
 
 /* Until it is done or stopped. */
@@ -207,21 +234,11 @@ static eng_status train_all(train_run *r, eng_error *err)
     eng_status status = ENG_OK;
     r->started = saved;
     while (!is_done(r) && !stop_signal && !status) {
-        train_step_line line;
-        bool taken;
-        status = train_step(r, &stop_signal, &line, &taken, err);
-        if (status || (stop_signal && !taken)) break;
-        bool epoch_ended = r->at.batch == 0;
-        if (taken) {
-            r->seconds_since += line.seconds;
-            status = train_log_step(&r->log, &line, err);
-            show_progress(r, &line, first);
-        }
-        train_say_skipped(r, r->feed);
-        if (!status && (epoch_ended || r->at.step >= r->total_steps)) status = evaluate_dev(r, line.epoch, err);
+        if (!r->at.unscored) status = learn(r, first, err);
+        if (!status && r->at.unscored) status = evaluate_dev(r, err);
         double since = train_now() - saved;
-        bool due = since >= 60 * r->o->save_minutes || (epoch_ended && since >= LEAST_SECONDS_BETWEEN_SAVES);
-        if (!status && due && !is_done(r)) {
+        bool due = since >= 60 * r->o->save_minutes || (r->at.batch == 0 && since >= LEAST_SECONDS_BETWEEN_SAVES);
+        if (!status && due && !is_done(r) && !stop_signal) {
             status = save_all(r, err);
             saved = train_now();
         }
@@ -229,7 +246,7 @@ static eng_status train_all(train_run *r, eng_error *err)
     return status ? status : save_all(r, err);
 }
 
-/* The test splits with the best model, as it was saved. */
+/* The test splits with the best model, as it was saved, unless it is stopped. */
 static eng_status evaluate_tests(train_run *r, eng_error *err)
 {
     char path[4096];
@@ -241,10 +258,11 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
         if (status) return status;
     }
     eng_status status = mdl_model_load(train_path(r, "best", path, sizeof path), &r->ctx.k, r->pool, &best, err);
-    for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status; split++) {
+    bool stopped = false;
+    for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status && !stopped; split++) {
         double score;
         if (has_split(r, (train_split)split))
-            status = train_evaluate(r, best, (train_split)split, step, r->at.epoch, &score, true, err);
+            status = train_evaluate(r, best, (train_split)split, step, r->at.epoch, &score, &stopped, err);
     }
     if (!status || best) mdl_model_free(best);
     return status;
@@ -336,12 +354,13 @@ static int run(train_run *r)
     if (status) return status;
     introduce(r);
     catch_signals();
+    r->stop = &stop_signal;
     if (train_all(r, &err)) return complain(r, EXIT_TRAINING, err.message);
+    if (!stop_signal && (evaluate_tests(r, &err) || write_report(r, &err))) return complain(r, EXIT_TRAINING, err.message);
     if (stop_signal) {
         train_say(r, "stopped behind step %zu; the same command with --resume goes on", r->at.step);
         return 128 + stop_signal;
     }
-    if (evaluate_tests(r, &err) || write_report(r, &err)) return complain(r, EXIT_TRAINING, err.message);
     char path[4096];
     train_say(r, "done: %s%s", train_path(r, "best", path, sizeof path),
               r->at.best_step ? " has the best model, last/ the last one; report.html tells the rest"

@@ -76,8 +76,9 @@ static eng_status score_batch(train_run *r, const mdl_model *m, const train_batc
     return ENG_OK;
 }
 
-/* One pass over the split, in the list's order. */
-static eng_status score_split(train_run *r, const mdl_model *m, train_split split, evaluation *e, eng_error *err)
+/* One pass over the split, in the list's order, unless it is to stop. */
+static eng_status score_split(train_run *r, const mdl_model *m, train_split split, evaluation *e, bool *stopped,
+                              eng_error *err)
 {
     train_feed_options o = {.data = &r->data,
                             .split = split,
@@ -92,7 +93,7 @@ static eng_status score_split(train_run *r, const mdl_model *m, train_split spli
     eng_status status = train_feed_open(&o, 0, 0, &feed, err);
     if (status) return status;
     const train_batch *batch;
-    while (!status) {
+    while (!status && !(*stopped = *r->stop != 0)) {
         status = train_feed_next(feed, &batch, err);
         if (status || !batch) break;
         if (batch->n) status = score_batch(r, m, batch, e, err);
@@ -113,8 +114,7 @@ static double concordances(const evaluation *e, size_t labels, double *ccc)
     return sum / (double)labels;
 }
 
-static eng_status log_scores(train_run *r, const evaluation *e, train_evaluation_line *line, bool final, double *score,
-                             eng_error *err)
+static eng_status log_scores(train_run *r, const evaluation *e, train_evaluation_line *line, double *score, eng_error *err)
 {
     size_t labels = r->m->config.labels;
     mdl_class_scores scores = {0};
@@ -130,7 +130,7 @@ static eng_status log_scores(train_run *r, const evaluation *e, train_evaluation
         line->scores = &scores;
         *score = scores.macro_f1;
     }
-    line->best = final || r->at.best_step == 0 || *score > r->at.best;
+    line->best = line->best || r->at.best_step == 0 || *score > r->at.best;
     if (!status) status = train_log_evaluation(&r->log, line, err);
     if (!status && r->o->loss == TRAIN_CCC)
         train_say(r, "epoch %zu, %s: loss %.4f, mean CCC %.4f", line->epoch, line->split, line->loss, *score);
@@ -143,20 +143,22 @@ static eng_status log_scores(train_run *r, const evaluation *e, train_evaluation
 }
 
 eng_status train_evaluate(train_run *r, const mdl_model *m, train_split split, size_t step, size_t epoch, double *score,
-                          bool final, eng_error *err)
+                          bool *stopped, eng_error *err)
 {
     evaluation e;
     *score = NAN;
+    *stopped = false;
     eng_status status = evaluation_init(&e, r, split, err);
-    if (!status && e.capacity) status = score_split(r, m, split, &e, err);
-    if (!status && e.count) {
+    if (!status && e.capacity) status = score_split(r, m, split, &e, stopped, err);
+    if (!status && e.count && !*stopped) {
         train_evaluation_line line = {.step = step,
                                       .epoch = epoch,
                                       .count = e.count,
                                       .split = train_split_name(split),
+                                      .best = split != TRAIN_DEV, /* those are scored with the best model alone */
                                       .loss = e.loss / e.divisor,
                                       .names = (const char *const *)r->m->config.label};
-        status = log_scores(r, &e, &line, final, score, err);
+        status = log_scores(r, &e, &line, score, err);
     }
     evaluation_fini(&e);
     return status;

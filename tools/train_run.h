@@ -18,6 +18,7 @@ typedef struct train_position {
     size_t best_step;   /* 0: no evaluation yet */
     double best;        /* macro-F1 or mean CCC there */
     size_t worse;       /* evaluations since */
+    size_t unscored;    /* the epoch, from 1, whose evaluation was stopped and is to be done first; 0: none */
     uint64_t log_bytes; /* of metrics.jsonl */
 } train_position;
 
@@ -42,6 +43,8 @@ typedef struct train_run {
     size_t total_steps;
     train_log log;
     double started, seconds_since; /* of this process; audio trained on in it */
+    size_t idle;                   /* steps in a row of which no file could be read */
+    const volatile int *stop;      /* not 0: the run is to be saved and left */
 } train_run;
 
 /* Seconds of a clock that only goes forward. */
@@ -67,19 +70,18 @@ void train_targets(const train_run *r, const train_batch *batch, float *out);
 double train_loss_sum(train_run *r, const train_batch *batch, eng_tensor logits, double *divisor);
 
 /* One optimizer step on up to --accumulate batches, at most to the end of the epoch; moves r->at. *taken: false when every
- * file of the batches was unreadable. *stop is looked at before the step's first and after its last batch was read: when
- * it is set, nothing has been done and r->at is as before (*taken false). Error: out of memory, a loss that is not a
- * number. */
-eng_status train_step(train_run *r, const volatile int *stop, train_step_line *line, bool *taken, eng_error *err);
+ * file of the batches was unreadable. *r->stop is looked at before and after each batch is read: when it is set, nothing
+ * has been done and r->at is as before (*taken false). Error: out of memory, a loss that is not a number. */
+eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_error *err);
 
 /* Learning rate of step (from 1). */
 double train_rate(const train_run *r, size_t step);
 
-/* Scores m on a split and logs them with step. m: r->m, or a loaded model of the same configuration. best: told by the
- * caller's rule from the score (macro-F1 or mean CCC), written to *score. Without examples in the split: *score is NaN and
- * nothing is logged. Error: I/O, memory. */
+/* Scores m on a split (macro-F1 or mean CCC, written to *score) and logs that with step. m: r->m, or a loaded model of the
+ * same configuration. Without examples in the split *score is NaN and nothing is logged; so it is when *r->stop is set
+ * before the end, and *stopped is true then. Error: I/O, memory. */
 eng_status train_evaluate(train_run *r, const mdl_model *m, train_split split, size_t step, size_t epoch, double *score,
-                          bool final, eng_error *err);
+                          bool *stopped, eng_error *err);
 
 /* Says what of the options does nothing in this run, and how many recordings are cropped. */
 void train_note_options(const train_run *r);

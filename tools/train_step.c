@@ -144,7 +144,7 @@ static eng_status apply(train_run *r, double loss, double divisor, train_step_li
     return ENG_OK;
 }
 
-eng_status train_step(train_run *r, const volatile int *stop, train_step_line *line, bool *taken, eng_error *err)
+eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_error *err)
 {
     double loss = 0, divisor = 0;
     train_position at = r->at;
@@ -153,9 +153,9 @@ eng_status train_step(train_run *r, const volatile int *stop, train_step_line *l
     mdl_params_clear_gradients(&r->m->params);
     for (size_t i = 0; i < r->o->accumulate && at.epoch + 1 == line->epoch; i++) {
         const train_batch *batch;
-        eng_status status = *stop ? ENG_OK : train_feed_next(r->feed, &batch, err);
+        eng_status status = *r->stop ? ENG_OK : train_feed_next(r->feed, &batch, err);
         if (status) return status;
-        if (*stop) return ENG_OK; /* decoders that the signal stopped too may have left recordings out */
+        if (*r->stop) return ENG_OK; /* decoders that the signal stopped too may have left recordings out */
         if (batch->n) status = learn_batch(r, batch, &loss, &divisor, err);
         if (status) return status;
         line->seconds += batch->seconds;
