@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "engine/memory.h"
@@ -16,6 +17,8 @@ eng_status train_log_open(train_log *log, const char *path, uint64_t bytes, eng_
     *log = (train_log){.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666), .bytes = bytes, .path = eng_strdup(path)};
     if (log->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot open: %s", path, strerror(errno));
     if (!log->path) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    if (flock(log->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) /* others: a file system without locks */
+        return eng_fail(err, ENG_E_IO, "%s: another training is writing it", path);
     off_t size = lseek(log->fd, 0, SEEK_END);
     if (size < 0 || (uint64_t)size < bytes)
         return eng_fail(err, ENG_E_MISMATCH, "%s: has %lld bytes; the state to resume from had written %llu", path,

@@ -15,7 +15,7 @@ typedef struct train_log {
 } train_log;
 
 /* Opens path and cuts it to `bytes`, the length that belongs to the state resumed from (0: a new run). A file that is
- * shorter than that is an error. */
+ * shorter than that is an error, and so is one that another process has open so: a run has its folder for itself. */
 eng_status train_log_open(train_log *log, const char *path, uint64_t bytes, eng_error *err);
 
 /* Appends a line, whole; what cannot be written whole is taken back. */
