@@ -9,6 +9,7 @@
 
 #include "tools/train_run.h"
 #include "weights/checkpoint.h"
+#include "weights/doc.h"
 
 static const char FORMAT[] = "wavlm.c training state 1";
 
@@ -58,6 +59,21 @@ static uint64_t data_fingerprint(const train_data *d)
     return hash;
 }
 
+/* The options as the file can hold them, whose texts are UTF-8: names of files may be any bytes. What is none becomes '?'.
+ * A heap string, or NULL and *err. */
+static char *options_text(const train_run *r, eng_error *err)
+{
+    char *text = train_options_text(r->o, length_matters(r->o));
+    if (!text) eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    for (size_t i = 0, left = text ? strlen(text) : 0, step; left; i += step, left -= step) {
+        step = wts_utf8_step(text + i, left);
+        if (step) continue;
+        text[i] = '?';
+        step = 1;
+    }
+    return text;
+}
+
 /* ---- Saving ---- */
 
 static eng_status add_array(wts_writer *w, const char *kind, const mdl_param *p, const float *data, eng_error *err)
@@ -90,8 +106,8 @@ eng_status train_state_save(train_run *r, eng_error *err)
     snprintf(position, sizeof position, "%zu %zu %zu %zu %a %zu %" PRIu64 " %zu %zu", at->step, at->epoch, at->batch,
              at->best_step, at->best, at->worse, at->log_bytes, r->optimizer.step, at->unscored);
     snprintf(data, sizeof data, "%016" PRIx64, data_fingerprint(&r->data));
-    char *options = train_options_text(r->o, length_matters(r->o));
-    if (!options) return eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    char *options = options_text(r, err);
+    if (!options) return ENG_E_MEMORY;
     const char *metadata[] = {"format", FORMAT, "position", position, "options", options, "data", data, NULL};
     size_t names = 0;
     for (size_t i = 0; i < r->m->params.count; i++) names += 3 * (strlen(r->m->params.param[i].name) + 8);
@@ -134,8 +150,8 @@ static eng_status read_position(train_run *r, const wts_checkpoint *c, eng_error
     if (strcmp(metadata(c, "format"), FORMAT) != 0)
         return eng_fail(err, ENG_E_FORMAT, "%s: not a training state of this version; expected \"%s\", found \"%s\"", c->path,
                         FORMAT, metadata(c, "format"));
-    char *options = train_options_text(r->o, length_matters(r->o));
-    if (!options) return eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    char *options = options_text(r, err);
+    if (!options) return ENG_E_MEMORY;
     bool differ = train_options_differ(metadata(c, "options"), options, difference, sizeof difference);
     eng_free(options);
     if (differ)
