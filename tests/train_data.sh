@@ -150,7 +150,7 @@ check "fewer embeddings" "$fixtures" text few.safetensors 12 "${names#*,}"
 mine none --text-conditioning mean --text-embeddings few.safetensors; ends 2 "few.safetensors: no tensor ${names%%,*}" "a missing embedding"
 check "longer embeddings" "$fixtures" text long.safetensors 13 "$names"
 run --init text/best --data list.csv --out none --text-embeddings long.safetensors; ends 2 'text_embedding_size 12, and 13' "embeddings of another size"
-mine unused --text-embeddings text.safetensors; ends 0 '--text-embeddings: .*not used' "text for a model that takes none"
+mine unused --text-embeddings text.safetensors; ends 0 '--text-embeddings does nothing' "text for a model that takes none"
 
 # Gender.
 mine gender --gender-conditioning multiply; ends 0 '' "gender conditioning"

@@ -133,12 +133,16 @@ static eng_status read_whole(const char *path, char **text, eng_error *err)
 {
     FILE *in = fopen(path, "rb");
     size_t size = 0, room = 0;
+    bool whole = true;
     *text = NULL;
     if (!in) return eng_fail(err, ENG_E_IO, "%s: cannot open the recipe: %s", path, strerror(errno));
     for (;;) {
         if (size + 1 >= room) {
             char *grown = eng_grow(*text, size, room ? 2 * room : 4096, 1);
-            if (!grown) break;
+            if (!grown) {
+                whole = false;
+                break;
+            }
             *text = grown;
             room = room ? 2 * room : 4096;
         }
@@ -146,7 +150,7 @@ static eng_status read_whole(const char *path, char **text, eng_error *err)
         if (n == 0) break;
         size += n;
     }
-    bool bad = ferror(in) || !*text || size + 1 > room;
+    bool bad = ferror(in) || !whole;
     fclose(in);
     if (bad) {
         eng_free(*text);

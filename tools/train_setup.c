@@ -202,10 +202,7 @@ static eng_status check_genders(const train_run *r, eng_error *err)
 static eng_status load_text(train_run *r, eng_error *err)
 {
     const mdl_config *c = &r->m->config;
-    if (c->text == MDL_COND_NONE) {
-        if (r->o->text) train_say(r, "--text-embeddings: the model is not conditioned on text, and they are not used");
-        return ENG_OK;
-    }
+    if (c->text == MDL_COND_NONE) return ENG_OK;
     if (!r->o->text)
         return eng_fail(err, ENG_E_MISSING, "the model is conditioned on text: give --text-embeddings FILE");
     wts_checkpoint file;
