@@ -80,7 +80,7 @@ check "resumed after SIGTERM" run stopped --resume
 check "SIGTERM, the same bits" same_run whole stopped
 
 # A signal while dev or test is scored: here that takes long, and most of the time.
-awk -F, 'NR <= 4 { print } NR == 3 || NR == 4 { for (i = 0; i < 60; i++) print }' list.csv >scored.csv
+awk -F, 'NR <= 4 { print } NR == 3 || NR == 4 { for (i = 0; i < 120; i++) print }' list.csv >scored.csv
 score_as_program() { # score_as_program OUT OPTIONS...
     local out=$1
     shift
@@ -89,10 +89,10 @@ score_as_program() { # score_as_program OUT OPTIONS...
 }
 check "undisturbed long evaluations" eval '(score_as_program scored)'
 stops=0
-for _ in 1 2 3 4 5 6 7 8; do
+for seconds in 0.1 0.2 0.4 0.8 1.2 1.6; do
     (score_as_program halted --resume 2>err) &
     while [ ! -e halted/recipe.txt ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
-    sleep "0.$((2 + RANDOM % 7))"
+    sleep "$seconds"
     kill -TERM $! 2>/dev/null
     wait $!
     status=$?

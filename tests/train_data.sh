@@ -283,4 +283,24 @@ status=$( (ulimit -f 3; "$train" --init "$base" --data "$tests/data/list.csv" --
 ends 3 'full/metrics.jsonl: cannot write: ' "a full disk at metrics.jsonl"
 check "whole lines alone" awk '!/^\{.*\}$/ { bad = 1 } END { exit bad || NR < 5 }' full/metrics.jsonl
 
+# What changes while it runs.
+mkdir gone && cp "$tests"/data/*.wav "$tests/data/list.csv" gone
+long_run() { # long_run OUT OPTIONS...: a run that only a signal or an error ends
+    exec "$train" --init "$base" --data gone/list.csv --epochs 1000000 --crop 0.5 --dropout 0 --cache 0 --quiet --out "$@"
+}
+began() { while [ ! -s "$1/metrics.jsonl" ] && kill -0 "$2" 2>/dev/null; do sleep 0.02; done; }
+(long_run lonely 2>long) &
+began lonely $!
+status=$( (long_run lonely --resume 2>err); echo $?)
+ends 3 'lonely/metrics.jsonl: another training' "a second run in the same place"
+rm gone/*.wav
+wait $!
+status=$? && cp long err
+ends 3 'none of the recordings can be read' "recordings that vanish"
+
+latin=$(printf 'latin\351.csv') && cp list.csv "$latin"
+learn latin --data "$latin" && learn latin --data "$latin" --resume; ends 0 '' "--resume with a path that is not UTF-8"
+check "the test's epoch is the best one's" [ "$(sed -n 's/.*"epoch":\([0-9]*\),"split":"test".*/\1/p' latin/metrics.jsonl)" = \
+    "$(sed -n 's/.*"epoch":\([0-9]*\),"split":"dev".*"best":true.*/\1/p' latin/metrics.jsonl | tail -n 1)" ]
+
 finish

@@ -180,9 +180,10 @@ static eng_status write_report(const train_run *r, eng_error *err)
 /* The dev split after r->at.unscored, the epoch; keeps the model when it is the best so far. */
 static eng_status evaluate_dev(train_run *r, eng_error *err)
 {
+    const size_t epoch = r->at.unscored;
     double score;
     bool stopped;
-    eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, r->at.unscored, &score, &stopped, err);
+    eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, epoch, &score, &stopped, err);
     if (!status && !stopped) r->at.unscored = 0;
     if (status || isnan(score)) return status;
     if (r->at.best_step && !(score > r->at.best)) {
@@ -190,6 +191,7 @@ static eng_status evaluate_dev(train_run *r, eng_error *err)
     } else {
         r->at.best = score;
         r->at.best_step = r->at.step;
+        r->at.best_epoch = epoch;
         r->at.worse = 0;
         status = save_model(r, "best", err);
     }
@@ -252,7 +254,8 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
     char path[4096];
     mdl_model *best;
     bool dev = r->at.best_step != 0;
-    size_t step = dev ? r->at.best_step : r->at.step;
+    size_t step = dev ? r->at.best_step : r->at.step, epoch = r->at.epoch + (r->at.batch != 0);
+    if (dev && r->at.best_epoch) epoch = r->at.best_epoch;
     if (!dev) {
         eng_status status = save_model(r, "best", err);
         if (status) return status;
@@ -262,7 +265,7 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
     for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status && !stopped; split++) {
         double score;
         if (has_split(r, (train_split)split))
-            status = train_evaluate(r, best, (train_split)split, step, r->at.epoch, &score, &stopped, err);
+            status = train_evaluate(r, best, (train_split)split, step, epoch, &score, &stopped, err);
     }
     if (!status || best) mdl_model_free(best);
     return status;

@@ -16,6 +16,7 @@ typedef struct train_position {
     size_t step;        /* optimizer steps taken */
     size_t epoch, batch; /* the next batch */
     size_t best_step;   /* 0: no evaluation yet */
+    size_t best_epoch;  /* its epoch, from 1; 0: not known */
     double best;        /* macro-F1 or mean CCC there */
     size_t worse;       /* evaluations since */
     size_t unscored;    /* the epoch, from 1, whose evaluation was stopped and is to be done first; 0: none */

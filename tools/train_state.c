@@ -103,8 +103,8 @@ eng_status train_state_save(train_run *r, eng_error *err)
     r->at.log_bytes = r->log.bytes;
     const train_position *at = &r->at;
     /* %a: every bit of a double */
-    snprintf(position, sizeof position, "%zu %zu %zu %zu %a %zu %" PRIu64 " %zu %zu", at->step, at->epoch, at->batch,
-             at->best_step, at->best, at->worse, at->log_bytes, r->optimizer.step, at->unscored);
+    snprintf(position, sizeof position, "%zu %zu %zu %zu %a %zu %" PRIu64 " %zu %zu %zu", at->step, at->epoch, at->batch,
+             at->best_step, at->best, at->worse, at->log_bytes, r->optimizer.step, at->unscored, at->best_epoch);
     snprintf(data, sizeof data, "%016" PRIx64, data_fingerprint(&r->data));
     char *options = options_text(r, err);
     if (!options) return ENG_E_MEMORY;
@@ -162,9 +162,9 @@ static eng_status read_position(train_run *r, const wts_checkpoint *c, eng_error
         return eng_fail(err, ENG_E_MISMATCH, "%s: that run had other data: the list, or what can be read of it, changed",
                         c->path);
     train_position *at = &r->at;
-    at->unscored = 0; /* which states of before did not have */
-    if (sscanf(metadata(c, "position"), "%zu %zu %zu %zu %la %zu %" SCNu64 " %zu %zu", &at->step, &at->epoch, &at->batch,
-               &at->best_step, &at->best, &at->worse, &at->log_bytes, &r->optimizer.step, &at->unscored) < 8)
+    at->unscored = at->best_epoch = 0; /* which states of before did not have */
+    if (sscanf(metadata(c, "position"), "%zu %zu %zu %zu %la %zu %" SCNu64 " %zu %zu %zu", &at->step, &at->epoch, &at->batch,
+               &at->best_step, &at->best, &at->worse, &at->log_bytes, &r->optimizer.step, &at->unscored, &at->best_epoch) < 8)
         return eng_fail(err, ENG_E_FORMAT, "%s: its position cannot be read: \"%s\"", c->path, metadata(c, "position"));
     return ENG_OK;
 }
