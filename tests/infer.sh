@@ -38,13 +38,20 @@ wav() {
     awk -v n="$bytes" 'BEGIN { for (i = 0; i < n; i++) printf "%c", i % 2 ? 1 + i % 31 : 1 + i * 7 % 113 }'
 }
 
+# ---- The default model ---------------------------------------------------------------------------------------------------
+run $a; ends 0 'no --model: labelling with .*weights/default' "no model: the default one"
+check "the default model's classes" grep -q '^file,label,score,anger,fear,happiness,neutral,sadness,surprised,error$' out
+check "the default model has an answer" [ "$(rows)" = 1 ]
+WLM_MODEL=$model run $a; ends 0 'no --model' "WLM_MODEL"
+cp out first && label $a && check "WLM_MODEL names the model" cmp -s out first
+WLM_MODEL=/nowhere run $a; ends 2 '/nowhere' "WLM_MODEL names nothing"
+
 # ---- Usage: exit status 1 ----------------------------------------------------------------------------------------------
 run --help && ends 0 '' "--help"
 check "--help shows the options" grep -q -- '--features FILE' out
 run --version && ends 0 '' "--version"
 check "--version is one line with a number" grep -qE '^infer \(wavlm\.c\) [0-9]+\.[0-9]+\.[0-9]+$' out
-run; ends 1 'no model' "no arguments"
-run $a; ends 1 'no model' "no model"
+run; ends 1 'no input' "no arguments"
 label; ends 1 'no input' "no input"
 label --fromat csv $a; ends 1 '--format' "a misspelt option names the nearest"
 label --nonsense $a; ends 1 'nonsense' "an unknown option"

@@ -80,6 +80,8 @@ typedef struct infer {
     size_t gender_column;
     double audio_seconds, started;
     bool progress;
+    bool defaulted;  /* no --model was given: */
+    char path[4096]; /* the default model's */
 } infer;
 
 static double seconds_now(void)
@@ -279,6 +281,9 @@ static int open_model(infer *f)
     wlm_error err;
     if (wlm_model_open(f->o.model, &o, &f->model, &err))
         return complain(err.status == WLM_E_USAGE ? EXIT_USAGE : EXIT_MODEL, err.message);
+    if (!f->o.quiet && f->defaulted)
+        fprintf(stderr, "infer: no --model: labelling with %s (its README.md says how good it is, and its licence)\n",
+                f->path);
     if (!f->o.quiet && wlm_model_note(f->model)) complain(0, wlm_model_note(f->model));
     size_t labels = wlm_model_labels(f->model);
     f->classes = eng_alloc(labels, sizeof *f->classes);
@@ -373,26 +378,18 @@ static int keep_inputs(const infer *f, const char *output, size_t inputs, char *
     return EXIT_USAGE;
 }
 
-/* Without --model. False when there is no default model either. */
-static bool use_default(infer *f)
-{
-    static char path[4096];
-    if (!tool_default_model(path, sizeof path)) return false;
-    f->o.model = path;
-    if (!f->o.quiet) fprintf(stderr, "infer: no --model: labelling with %s (its README.md says how good it is, and its licence)\n", path);
-    return true;
-}
-
 static int run(infer *f, size_t inputs, char **argv)
 {
     eng_error err = {0};
-    if (!f->o.model && !use_default(f))
-        return complain(EXIT_USAGE, "no model: give --model DIR_OR_FILE (--help shows all options)");
     if (inputs == 0) return complain(EXIT_USAGE, "no input: name audio files, folders or lists (--help shows more)");
     if (!parse_channels(f->o.channels, &f->channels)) {
         fprintf(stderr, "infer: --channels %s: expected mix, split or a channel's number from 0 to 63\n", f->o.channels);
         return EXIT_USAGE;
     }
+    f->defaulted = !f->o.model;
+    if (f->defaulted && !tool_default_model(f->path, sizeof f->path))
+        return complain(EXIT_USAGE, "no model: give --model DIR_OR_FILE (--help shows all options)");
+    if (f->defaulted) f->o.model = f->path;
     if (tool_list_load(argv + 1, inputs, &f->list, &err)) return complain(EXIT_USAGE, err.message);
     f->gender_column = tool_list_column(&f->list, "gender");
     if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");

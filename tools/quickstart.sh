@@ -2,7 +2,7 @@
 # From a fresh clone to labelled recordings: installs what the build needs where it is missing (Debian, Ubuntu; as root
 # or through sudo), builds into build/, and labels the recordings in tests/data.
 #
-#   tools/quickstart.sh            with the best model that is part of the project
+#   tools/quickstart.sh            with the small model that is part of the project (weights/default)
 #   tools/quickstart.sh MODEL      with a model of your own: a folder or a checkpoint file
 #
 # May be run again, and from anywhere: what is done already is not done twice.
@@ -73,14 +73,15 @@ build/tools/infer --version || give_up "build/tools/infer does not run"
 
 # ---- Labels ---------------------------------------------------------------------------------------------------------
 
-own=$model
-[ "$model" ] || model=tests/golden/hf_sequence_classification
-say "Labelling the seven recordings of tests/data/list.csv with $model"
-if [ -z "$own" ]; then
-    echo "This is a tiny test model with RANDOM weights: its labels mean nothing. It shows the way from file to row."
+name=${model:-weights/default} choice=()
+[ -z "$model" ] || choice=(--model "$model")
+say "Labelling the seven recordings of tests/data/list.csv with $name"
+if [ -z "$model" ]; then
+    echo "A small model of our own, trained on acted Polish speech (nEMO, CC BY-NC-SA 4.0: not for commercial use). It never"
+    echo "heard these clips, but it did hear their speakers: weights/default/README.md says how it does on others."
 fi
 echo
-table=$(build/tools/infer --model "$model" --format tsv tests/data/list.csv)
+table=$(build/tools/infer ${choice[@]+"${choice[@]}"} --quiet --format tsv tests/data/list.csv)
 status=$?
 [ "$table" ] || exit "$status"
 echo "$table" | awk -F '\t' '
