@@ -376,9 +376,11 @@ int main(int argc, char **argv)
     static train_options options;
     static train_run r;
     int status;
-    if (!train_options_start(argc, argv, &options, &status)) return status;
-    r.o = &options;
-    status = run(&r);
-    train_teardown(&r);
+    if (train_options_start(argc, argv, &options, &status)) {
+        r.o = &options;
+        status = run(&r);
+        train_teardown(&r);
+    }
+    train_options_end(&options);
     return status;
 }

@@ -228,21 +228,19 @@ static const char *find_recipe(int argc, char **argv)
     return found;
 }
 
-/* argv with the recipe's options before the command line's. What it is made of is never freed. */
-static eng_status expand_recipe(int *argc, char ***argv, eng_error *err)
+/* argv with the recipe's options before the command line's; what it is made of is o's. */
+static eng_status expand_recipe(train_options *o, int *argc, char ***argv, eng_error *err)
 {
     const char *path = find_recipe(*argc, *argv);
     if (!path) return ENG_OK;
-    char *text;
-    eng_status status = read_whole(path, &text, err);
+    eng_status status = read_whole(path, &o->recipe_text, err);
     if (status) return status;
+    char *text = o->recipe_text;
     size_t lines = 1, count = 1;
     for (const char *at = text; (at = strchr(at, '\n')); at++) lines++;
     char **all = eng_alloc(2 * lines + (size_t)*argc + 1, sizeof *all);
-    if (!all) {
-        eng_free(text);
-        return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
-    }
+    if (!all) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    o->recipe_arguments = all;
     all[0] = (*argv)[0];
     status = cut_lines(path, text, all, &count, err);
     for (int i = 1; i < *argc; i++) all[count++] = (*argv)[i];
@@ -301,7 +299,7 @@ bool train_options_start(int argc, char **argv, train_options *o, int *exit_stat
                          .range_high = 7};
     eng_error err = {0};
     size_t operands;
-    if (expand_recipe(&argc, &argv, &err)) {
+    if (expand_recipe(o, &argc, &argv, &err)) {
         fprintf(stderr, "train: %s\n", err.message);
         *exit_status = 1;
         return false;
@@ -311,6 +309,13 @@ bool train_options_start(int argc, char **argv, train_options *o, int *exit_stat
     fprintf(stderr, "train: %s\n", err.message);
     *exit_status = 1;
     return false;
+}
+
+void train_options_end(train_options *o)
+{
+    eng_free(o->recipe_text);
+    eng_free(o->recipe_arguments);
+    *o = (train_options){0};
 }
 
 /* ---- Texts, to resume by ---- */

@@ -28,11 +28,13 @@ typedef struct train_options {
     double gain, noise, speed, pitch, equalise, save_minutes;
     bool no_shuffle, resume, strict, train_feature_encoder, checkpoint_layers, new_head, soft_labels, quiet;
     double snr_low, snr_high, range_low, range_high; /* from noise_snr and range */
+    char *recipe_text, **recipe_arguments;           /* what texts of a recipe point into */
 } train_options;
 
 /* What main begins with (as tool_options_start): the recipe's options, then the command line's over them; checked. False:
- * *exit_status is what main returns. Texts live as long as the program. */
+ * *exit_status is what main returns. Free with train_options_end in any case; texts live until then. */
 bool train_options_start(int argc, char **argv, train_options *o, int *exit_status);
+void train_options_end(train_options *o);
 
 /* Every option that decides what is computed, one a line as in a recipe, to compare with a resumed run's; a heap string
  * (eng_free), NULL when out of memory. With `length`, also those that say how long (epochs, steps, patience). */
