@@ -15,8 +15,9 @@
 
 #include "engine/memory.h"
 #include "model/augment_parts.h"
+#include "model/taps.h"
 
-enum { LANES = 16, PHASES = 128 };
+enum { LANES = MDL_TAP_LANES, PHASES = 128 };
 static const double PASS = 0.86, ATTENUATION = 70.0, PI = 3.14159265358979323846;
 
 typedef struct tap_table {
@@ -81,16 +82,6 @@ static eng_status tap_table_init(tap_table *t, double step, eng_error *err)
     return ENG_OK;
 }
 
-static float dot(const float *x, const float *row, size_t taps)
-{
-    float sum[LANES] = {0};
-    for (size_t j = 0; j < taps; j += LANES)
-        for (size_t i = 0; i < LANES; i++) sum[i] += x[j + i] * row[j + i];
-    for (size_t width = LANES / 2; width; width /= 2)
-        for (size_t i = 0; i < width; i++) sum[i] += sum[i + width];
-    return sum[0];
-}
-
 eng_status mdl_augment_resample(const float *in, size_t count, double step, size_t first, size_t n, float *out,
                                 eng_error *err)
 {
@@ -114,7 +105,7 @@ eng_status mdl_augment_resample(const float *in, size_t count, double step, size
         size_t whole = (size_t)at;
         double share = modf((at - (double)whole) * PHASES, &phase);
         const float *x = padded + (whole - base), *row = t.row + (size_t)phase * 2 * t.taps;
-        out[i] = dot(x, row, t.taps) + (float)share * dot(x, row + t.taps, t.taps);
+        out[i] = mdl_taps_dot(x, row, t.taps) + (float)share * mdl_taps_dot(x, row + t.taps, t.taps);
     }
     eng_free(padded);
     eng_free(t.row);

@@ -22,8 +22,9 @@
 
 #include "engine/memory.h"
 #include "model/audio.h"
+#include "model/taps.h"
 
-enum { LANES = 16, TABLE_MAX = 1 << 18, INTERPOLATED = 1024 };
+enum { LANES = MDL_TAP_LANES, TABLE_MAX = 1 << 18, INTERPOLATED = 1024 };
 static const double PASS = 0.9, ATTENUATION = 98.0, PI = 3.14159265358979323846;
 
 typedef struct resampler {
@@ -103,16 +104,6 @@ static eng_status resampler_init(resampler *r, uint64_t rate_in, uint64_t rate_o
     return ENG_OK;
 }
 
-static float dot(const float *x, const float *row, size_t taps)
-{
-    float sum[LANES] = {0};
-    for (size_t j = 0; j < taps; j += LANES)
-        for (size_t i = 0; i < LANES; i++) sum[i] += x[j + i] * row[j + i];
-    for (size_t width = LANES / 2; width; width /= 2)
-        for (size_t i = 0; i < width; i++) sum[i] += sum[i + width];
-    return sum[0];
-}
-
 /* padded: half - 1 zeros, the channel, then zeros for as far as the last output's taps reach. */
 static void resample_channel(const resampler *r, const float *padded, float *out, size_t count)
 {
@@ -124,11 +115,11 @@ static void resample_channel(const resampler *r, const float *padded, float *out
             size_t row = (size_t)at;
             if (row > r->phases - 2) row = r->phases - 2;
             float share = (float)(at - (double)row);
-            float before = dot(x, r->table + row * r->taps, r->taps);
-            float behind = dot(x, r->table + (row + 1) * r->taps, r->taps);
+            float before = mdl_taps_dot(x, r->table + row * r->taps, r->taps);
+            float behind = mdl_taps_dot(x, r->table + (row + 1) * r->taps, r->taps);
             out[n] = before + share * (behind - before);
         } else {
-            out[n] = dot(x, r->table + phase * r->taps, r->taps);
+            out[n] = mdl_taps_dot(x, r->table + phase * r->taps, r->taps);
         }
         phase += r->down;
         whole += phase / r->up;

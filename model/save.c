@@ -88,27 +88,12 @@ static eng_status small_commit(small_file *f, eng_error *err)
     return ENG_OK;
 }
 
-/* Makes renames durable; a file system that cannot is not a failure. */
-static void sync_folder_of(const char *path)
-{
-    char *folder = eng_strdup(path);
-    if (!folder) return;
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[slash == folder] = '\0';
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-    eng_free(folder);
-}
-
 eng_status mdl_write_text(const char *path, const char *text, size_t length, eng_error *err)
 {
     small_file f;
     eng_status status = small_write(&f, path, text, length, err);
     if (!status) status = small_commit(&f, err);
-    if (!status) sync_folder_of(path);
+    if (!status) wts_sync_folder(path);
     small_fini(&f);
     return status;
 }

@@ -111,4 +111,7 @@ eng_status wts_writer_finish(wts_writer *w, eng_error *err);
 /* Removes the unfinished file and frees w; NULL is fine. */
 void wts_writer_abandon(wts_writer *w);
 
+/* Makes renames in the folder of path durable; a file system that cannot is not a failure. */
+void wts_sync_folder(const char *path);
+
 #endif

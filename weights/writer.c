@@ -157,8 +157,7 @@ static eng_status write_header(wts_writer *w, eng_error *err)
     return status == ENG_OK ? write_at(w, w->header.bytes, length, sizeof size, err) : status;
 }
 
-/* Makes the rename itself durable; a file system that cannot is not a failure. */
-static void sync_folder(const char *path)
+void wts_sync_folder(const char *path)
 {
     char *folder = eng_strdup(path);
     if (!folder) return;
@@ -260,7 +259,7 @@ static eng_status finish(wts_writer *w, eng_error *err)
     eng_status status = wts_writer_complete(w, err);
     if (status != ENG_OK) return status;
     if (rename(w->part, w->path) != 0) return fail_io(w, "rename", err);
-    sync_folder(w->path);
+    wts_sync_folder(w->path);
     return ENG_OK;
 }
 
