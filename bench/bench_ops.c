@@ -135,9 +135,9 @@ static void run_relative_gate(ops_data *d)
 /* Panels differ in width from tier to tier, so there is no scalar result to compare with; tests/conformance does. */
 static void run_pack(ops_data *d)
 {
-    const size_t nr = d->k.gemm_blocks_f32.nr;
+    const size_t nr = d->k.gemm_blocks.nr;
     for (size_t j = 0; j + nr <= ROWS; j += nr)
-        d->k.gemm_pack_f32(nr, WIDTH, d->a + j * WIDTH, WIDTH, d->out + j * WIDTH);
+        d->k.gemm_pack(nr, nr, WIDTH, d->a + j * WIDTH, WIDTH, d->out + j * WIDTH);
 }
 
 static void run_scale_rows(ops_data *d)

@@ -52,7 +52,7 @@ static size_t min_size(size_t a, size_t b)
 static bool pack_head(const attention_run *r, const attention_part *p, size_t head, eng_arena *scratch, head_scratch *s)
 {
     const kern_table *k = &r->ctx->k;
-    size_t nr = k->gemm_blocks_f32.nr, dim = r->dim, width = r->heads * dim;
+    size_t nr = k->gemm_blocks.nr, dim = r->dim, width = r->heads * dim;
     size_t key_panels = (p->frames + nr - 1) / nr, value_panels = (dim + nr - 1) / nr;
     s->tile = (ENG_KEY_TILE + nr - 1) / nr * nr;
     s->keys = eng_arena_alloc(scratch, key_panels * nr * dim, sizeof(float));
@@ -121,7 +121,7 @@ static void attention_task(void *arg, size_t task, size_t worker)
         r->failed[worker] = true;
         return;
     }
-    size_t block = min_size(ENG_QUERY_TILES * r->ctx->k.gemm_blocks_f32.mr, ENG_MAX_QUERIES);
+    size_t block = min_size(ENG_QUERY_TILES * r->ctx->k.gemm_blocks.mr, ENG_MAX_QUERIES);
     for (size_t q = 0; q < p->queries; q += block)
         attend_block(r, p, head, &s, p->first_query + q, min_size(block, p->queries - q));
     eng_arena_rewind(scratch, mark);

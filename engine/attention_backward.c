@@ -36,7 +36,7 @@ static size_t min_size(size_t a, size_t b)
 
 static bool new_panels(const backward_run *r, eng_arena *scratch, size_t frames, head_panels *h)
 {
-    size_t nr = r->ctx->k.gemm_blocks_f32.nr, dim = r->dim;
+    size_t nr = r->ctx->k.gemm_blocks.nr, dim = r->dim;
     size_t wide = (dim + nr - 1) / nr * nr, tall = (frames + nr - 1) / nr * nr;
     h->tile = (ENG_KEY_TILE + nr - 1) / nr * nr;
     struct {
@@ -126,7 +126,7 @@ static void backward_task(void *arg, size_t head, size_t worker)
     backward_run *r = arg;
     const eng_attention_saved *s = r->s;
     const kern_table *k = &r->ctx->k;
-    size_t dim = r->dim, width = s->heads * dim, block = min_size(ENG_QUERY_TILES * k->gemm_blocks_f32.mr, ENG_MAX_QUERIES);
+    size_t dim = r->dim, width = s->heads * dim, block = min_size(ENG_QUERY_TILES * k->gemm_blocks.mr, ENG_MAX_QUERIES);
     eng_arena *scratch = eng_pool_scratch(r->ctx->pool, worker);
     for (size_t u = 0; u < s->batch.n; u++) {
         size_t begin = s->batch.offset[u], frames = eng_batch_frames(s->batch, u), stride = s->qkv.stride;

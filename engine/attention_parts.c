@@ -11,7 +11,7 @@ void eng_attention_product(const kern_table *k, size_t rows, size_t n, size_t de
                            const float *panels, size_t panel_rows, size_t first_row, float *c, size_t ldc,
                            bool accumulate)
 {
-    size_t nr = k->gemm_blocks_f32.nr, mr = k->gemm_blocks_f32.mr;
+    size_t nr = k->gemm_blocks.nr, mr = k->gemm_blocks.mr;
     for (size_t j = 0; j < n; j += nr)
         for (size_t i = 0; i < rows; i += mr)
             k->gemm_f32(min_size(mr, rows - i), min_size(nr, n - j), depth, a + i * lda, lda,
@@ -20,7 +20,7 @@ void eng_attention_product(const kern_table *k, size_t rows, size_t n, size_t de
 
 void eng_attention_pack_rows(const kern_table *k, size_t rows, size_t n, const float *x, size_t ldx, float *panels)
 {
-    size_t nr = k->gemm_blocks_f32.nr;
+    size_t nr = k->gemm_blocks.nr;
     for (size_t j = 0; j < n; j += nr) {
         size_t width = min_size(nr, n - j);
         float *panel = panels + j * rows;
@@ -33,9 +33,9 @@ void eng_attention_pack_rows(const kern_table *k, size_t rows, size_t n, const f
 
 void eng_attention_pack_columns(const kern_table *k, size_t rows, size_t n, const float *x, size_t ldx, float *panels)
 {
-    size_t nr = k->gemm_blocks_f32.nr;
+    size_t nr = k->gemm_blocks.nr;
     for (size_t i = 0; i < rows; i += nr)
-        k->gemm_pack_f32(min_size(nr, rows - i), n, x + i * ldx, ldx, panels + i * n);
+        k->gemm_pack(nr, min_size(nr, rows - i), n, x + i * ldx, ldx, panels + i * n);
 }
 
 void eng_attention_masks(const eng_attention_dropout *d, uint32_t id, size_t head, size_t frames, size_t query,

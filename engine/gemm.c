@@ -53,12 +53,12 @@ static kern_ahead next_panel(const float *next, size_t depth, size_t tile, size_
 /* B's columns j0..j1 of the slice, as panels [depth][nr]. */
 static void lay_out_right(const product *p, const product_block *t, size_t p0, size_t depth)
 {
-    size_t nr = p->k->gemm_blocks_f32.nr;
+    size_t nr = p->k->gemm_blocks.nr;
     for (size_t j = t->j0; j < t->j1; j += nr) {
         float *panel = t->b + (j - t->j0) * depth;
         size_t n = min_size(nr, t->j1 - j);
         if (p->b.transposed) {
-            p->k->gemm_pack_f32(n, depth, p->b.data + j * p->b.ld + p0, p->b.ld, panel);
+            p->k->gemm_pack(nr, n, depth, p->b.data + j * p->b.ld + p0, p->b.ld, panel);
             continue;
         }
         for (size_t i = 0; i < depth; i++) {
@@ -71,7 +71,7 @@ static void lay_out_right(const product *p, const product_block *t, size_t p0, s
 /* Rows i0.. of the slice of A, compact. */
 static void lay_out_left(const product *p, float *out, size_t i0, size_t rows, size_t p0, size_t depth)
 {
-    size_t ld = p->k->gemm_blocks_f32.kc + ROW_PAD;
+    size_t ld = p->k->gemm_blocks.kc + ROW_PAD;
     if (p->a.transposed) {
         p->k->transpose_f32(depth, rows, p->a.data + p0 * p->a.ld + i0, p->a.ld, out, ld);
         return;
@@ -82,7 +82,7 @@ static void lay_out_left(const product *p, float *out, size_t i0, size_t rows, s
 /* Rows i0..i0+rows of the block, one slice. */
 static void product_rows(const product *p, const product_block *t, size_t i0, size_t rows, size_t p0, size_t depth)
 {
-    const kern_gemm_blocks b = p->k->gemm_blocks_f32;
+    const kern_gemm_blocks b = p->k->gemm_blocks;
     const eng_epilogue *e = &p->e;
     bool last = p0 + depth == p->b.k, finish = last && (e->bias || e->act != KERN_ACT_NONE || e->residual);
     const float *a = t->a ? t->a : p->a.data + i0 * p->a.ld + p0;
@@ -109,7 +109,7 @@ static void product_rows(const product *p, const product_block *t, size_t i0, si
 /* One task. Returns false when out of memory. */
 static bool run_block(const product *p, eng_arena *scratch, product_block t)
 {
-    const kern_gemm_blocks b = p->k->gemm_blocks_f32;
+    const kern_gemm_blocks b = p->k->gemm_blocks;
     eng_arena_mark mark = eng_arena_save(scratch);
     bool copy = p->a.transposed || p->a.ld >= p->b.k, loose = !p->b.packed;
     t.rows = min_size(t.rows, t.i1 - t.i0);
@@ -146,14 +146,14 @@ bool eng_product_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_l
 {
     if (m == 0 || b.n == 0) return true;
     product p = {k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
-    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks_f32, m, 1, 1)};
+    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks, m, 1, 1)};
     for (size_t i = 0; b.packed && i < m; i += t.rows) {
         t.i0 = i;
         t.i1 = min_size(i + t.rows, m);
         if (!run_block(&p, scratch, t)) return false;
     }
     if (b.packed) return true;
-    size_t strip = LOOSE_PANELS * k->gemm_blocks_f32.nr;
+    size_t strip = LOOSE_PANELS * k->gemm_blocks.nr;
     for (size_t j = 0; j < b.n; j += strip) {
         t.j0 = j;
         t.j1 = min_size(j + strip, b.n);
@@ -215,12 +215,12 @@ void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, 
     memset(failed, 0, threads * sizeof *failed);
     product p = {&ctx->k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
     product_run run = {.p = &p, .pool = ctx->pool, .failed = failed};
-    split(&run, ctx->k.gemm_blocks_f32, threads);
+    split(&run, ctx->k.gemm_blocks, threads);
     eng_pool_run(ctx->pool, ceil_div(m, run.task_rows) * run.column_blocks, product_task, &run);
     for (size_t i = 0; i < threads; i++)
         if (failed[i])
             eng_out_of_memory(ctx, "a matrix product",
-                              (run.rows + run.columns) * (ctx->k.gemm_blocks_f32.kc + ROW_PAD) * sizeof(float));
+                              (run.rows + run.columns) * (ctx->k.gemm_blocks.kc + ROW_PAD) * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);
 }
 

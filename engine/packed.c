@@ -5,7 +5,7 @@ enum { SMALL_BYTES = 1 << 20 };
 
 eng_status eng_packed_new(const kern_table *k, size_t n, size_t depth, eng_packed *out, eng_error *err)
 {
-    size_t nr = k->gemm_blocks_f32.nr, bytes;
+    size_t nr = k->gemm_blocks.nr, bytes;
     *out = (eng_packed){.n = n, .k = depth, .nr = nr};
     if (!eng_mul_size((n + nr - 1) / nr * nr, depth, &bytes) || !eng_mul_size(bytes, sizeof(float), &bytes))
         return eng_fail(err, ENG_E_MEMORY, "a weight of %zu x %zu is too large", n, depth);
@@ -27,5 +27,5 @@ void eng_packed_fill(const kern_table *k, eng_packed *p, size_t first, size_t co
     ENG_CHECK(first % p->nr == 0 && first + count <= p->n && (count % p->nr == 0 || first + count == p->n),
               "rows %zu + %zu of %zu, panels of %zu", first, count, p->n, p->nr);
     for (size_t j = 0; j < count; j += p->nr)
-        k->gemm_pack_f32(count - j < p->nr ? count - j : p->nr, p->k, w + j * ldw, ldw, p->panels + (first + j) * p->k);
+        k->gemm_pack(p->nr, count - j < p->nr ? count - j : p->nr, p->k, w + j * ldw, ldw, p->panels + (first + j) * p->k);
 }

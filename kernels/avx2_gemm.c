@@ -33,8 +33,8 @@ static inline void store_c(float *c, bool whole, __m256i lanes, __m256 v)
 /* One tile of m <= 6 rows and nv <= 2 vectors, the last of them whole or masked; all constants where this is inlined.
  */
 static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,
-                                                       const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                                                       size_t ldc, bool accumulate, const kern_ahead *ahead)
+                                                       const float *a, size_t stride, const float *b, size_t ldb,
+                                                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m256 sum[MR][2];
     KERN_UNROLL
@@ -46,9 +46,10 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool
     /* The next rows of this column block are the driver's next tile: their lines arrive while this one is computed. */
     for (size_t i = m; i < 2 * m; i++) prefetch(c, i * ldc);
 
+    const size_t lda = stride == KERN_PANEL ? 1 : stride, next = stride == KERN_PANEL ? MR : 1;
     const float *a0 = a, *a3 = a + 3 * lda;
     uintptr_t fetch = (uintptr_t)(ahead != NULL ? ahead->start : b);
-    const size_t step = ahead != NULL ? ahead->step : 0;
+    const size_t step = ahead != NULL ? ahead->step / 4 : 0;
     for (size_t p = 0; p < k; p++) {
         _mm_prefetch((const char *)fetch, _MM_HINT_T1);
         fetch += step;
@@ -63,7 +64,7 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, bool
             for (size_t v = 0; v < nv; v++) sum[i][v] = _mm256_fmadd_ps(av, bv[v], sum[i][v]);
         }
         b += ldb;
-        a0++, a3++;
+        a0 += next, a3 += next;
     }
     KERN_UNROLL
     for (size_t i = 0; i < m; i++) {
@@ -103,6 +104,6 @@ static void kern_gemm_f32_avx2(size_t m, size_t n, size_t k, const float *a, siz
 
 void kern_table_fill_avx2_gemm(kern_table *t)
 {
-    t->gemm_blocks_f32 = blocks_avx2;
+    t->gemm_blocks = blocks_avx2;
     t->gemm_f32 = kern_gemm_f32_avx2;
 }

@@ -1,16 +1,17 @@
-/* GEMM micro-kernel, AVX-512: a tile of 14 x 32 in 28 accumulators, two registers of B, and one broadcast of A at a
- * time. Per step of k that is 28 FMAs (14 cycles on two ports) for 16 loads (8 cycles), so loads never limit it; wider
- * and lower tiles read B too often from L1 and L2 when a neighbour shares the core. Contract: kernels.h. */
+/* GEMM micro-kernel, AVX-512: a tile of 6 x 64 in 24 accumulators, four registers of B, and one broadcast of A at a
+ * time. Per step of k that is 24 FMAs (12 cycles on two ports) for 10 loads. What decides between tiles of this size is
+ * how many instructions a step takes besides its FMAs: cores that share their front end with a busy sibling issue 2
+ * to 2.5 a cycle (bench/NOTES.md, 2026-11-25). Contract: kernels.h. */
 #include "kernels/avx512.h"
 
-enum { MR = 14, NR = 32, LANES = 16 };
+enum { MR = 6, NR = 64, LANES = 16, VECTORS = NR / LANES, STEPS = 4 };
 
-/* kc = 512 goes over C less often than a kc whose panel of B would fit L1; B_AHEAD hides L2. kc + 16 floats (the
- * driver's padded row) are an odd number of cache lines: the 14 rows of A spread over all sets. */
-static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 512, .mc = 18 * MR, .nc = 128 * NR};
+/* A panel of B, 512 x 64, takes 128 KB of L2 and is read from there; B_AHEAD hides that. A's block takes 504 KB; a
+ * tile's rows of it, 12 KB, stay in L1. */
+static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 512, .mc = 42 * MR, .nc = 64 * NR};
 
-/* B is streamed from L2: 16 rows of 32 floats, 2 KB, ahead. */
-enum { B_AHEAD = 16 };
+/* B is streamed from L2: 8 rows of 64 floats, 2 KB, ahead. */
+enum { B_AHEAD = 8 };
 
 static inline void prefetch(const float *base, size_t ahead)
 {
@@ -25,70 +26,101 @@ static inline __attribute__((always_inline)) void prefetch_below(size_t m, size_
         for (size_t v = 0; v < nv; v++) prefetch(c, i * ldc + v * LANES);
 }
 
-/* One tile of m <= 14 rows and nv <= 2 vectors; both are constants where this is inlined. */
-static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, const __mmask16 mask[2], size_t k,
-                                                       const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                                                       size_t ldc, bool accumulate, const kern_ahead *ahead)
+/* `steps` steps of k; a0 and a3: rows 0 and 3. */
+static inline __attribute__((always_inline)) void multiply(size_t steps, size_t m, size_t nv, __m512 sum[MR][VECTORS],
+                                                           const float *a0, const float *a3, size_t row, size_t next,
+                                                           const float *b, size_t ldb)
 {
-    __m512 sum[MR][2];
     KERN_UNROLL
-    for (size_t i = 0; i < m; i++) {
+    for (size_t p = 0; p < steps; p++) {
+        __m512 bv[VECTORS];
         KERN_UNROLL
-        for (size_t v = 0; v < nv; v++)
-            sum[i][v] = accumulate ? _mm512_maskz_loadu_ps(mask[v], c + i * ldc + v * LANES) : _mm512_setzero_ps();
-    }
-    prefetch_below(m, nv, c, ldc);
-
-    /* Five base pointers and the strides lda and 2 lda address 14 rows within the 16 general registers. */
-    const float *a0 = a, *a3 = a + 3 * lda, *a6 = a + 6 * lda, *a9 = a + 9 * lda, *a12 = a + 12 * lda;
-    uintptr_t fetch = (uintptr_t)(ahead != NULL ? ahead->start : b);
-    const size_t step = ahead != NULL ? ahead->step : 0;
-    for (size_t p = 0; p < k; p++) {
-        _mm_prefetch((const char *)fetch, _MM_HINT_T1);
-        fetch += step;
-        __m512 bv[2];
-        KERN_UNROLL
-        for (size_t v = 0; v < nv; v++) prefetch(b, B_AHEAD * NR + v * LANES);
-        KERN_UNROLL
-        for (size_t v = 0; v < nv; v++) bv[v] = _mm512_loadu_ps(b + v * LANES);
+        for (size_t v = 0; v < nv; v++) {
+            prefetch(b, p * ldb + B_AHEAD * NR + v * LANES);
+            bv[v] = _mm512_loadu_ps(b + p * ldb + v * LANES);
+        }
         KERN_UNROLL
         for (size_t i = 0; i < m; i++) {
-            const float *rows = i < 3 ? a0 : i < 6 ? a3 : i < 9 ? a6 : i < 12 ? a9 : a12;
-            const __m512 av = _mm512_set1_ps(rows[(i % 3) * lda]);
+            const __m512 av = _mm512_set1_ps((i < 3 ? a0 : a3)[i % 3 * row + p * next]);
             KERN_UNROLL
             for (size_t v = 0; v < nv; v++) sum[i][v] = _mm512_fmadd_ps(av, bv[v], sum[i][v]);
         }
-        b += ldb;
-        a0++, a3++, a6++, a9++, a12++;
+    }
+}
+
+/* One tile of m <= 6 rows and nv <= 4 vectors, the last of them masked; all constants where this is inlined, as is
+ * whether a is a panel. */
+static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, __mmask16 last, size_t k, const float *a,
+                                                       bool panel, size_t lda, const float *b, size_t ldb, float *c,
+                                                       size_t ldc, bool accumulate, const kern_ahead *ahead)
+{
+    const size_t row = panel ? 1 : lda, next = panel ? MR : 1;
+    __m512 sum[MR][VECTORS];
+    KERN_UNROLL
+    for (size_t i = 0; i < m; i++) {
+        KERN_UNROLL
+        for (size_t v = 0; v < nv; v++) {
+            const float *at = c + i * ldc + v * LANES;
+            sum[i][v] = !accumulate   ? _mm512_setzero_ps()
+                        : v + 1 == nv ? _mm512_maskz_loadu_ps(last, at)
+                                      : _mm512_loadu_ps(at);
+        }
+    }
+    prefetch_below(m, nv, c, ldc);
+
+    const float *a0 = a, *a3 = a + 3 * row;
+    uintptr_t fetch = (uintptr_t)(ahead != NULL ? ahead->start : b);
+    const size_t fetch_step = ahead != NULL ? ahead->step : 0;
+    size_t p = 0;
+    for (; p + STEPS <= k; p += STEPS) {
+        _mm_prefetch((const char *)fetch, _MM_HINT_T1);
+        fetch += fetch_step;
+        multiply(STEPS, m, nv, sum, a0, a3, row, next, b, ldb);
+        a0 += STEPS * next, a3 += STEPS * next, b += STEPS * ldb;
+    }
+    for (; p < k; p++) {
+        multiply(1, m, nv, sum, a0, a3, row, next, b, ldb);
+        a0 += next, a3 += next, b += ldb;
     }
     KERN_UNROLL
     for (size_t i = 0; i < m; i++) {
         KERN_UNROLL
-        for (size_t v = 0; v < nv; v++) _mm512_mask_storeu_ps(c + i * ldc + v * LANES, mask[v], sum[i][v]);
+        for (size_t v = 0; v < nv; v++) {
+            float *at = c + i * ldc + v * LANES;
+            if (v + 1 == nv)
+                _mm512_mask_storeu_ps(at, last, sum[i][v]);
+            else
+                _mm512_storeu_ps(at, sum[i][v]);
+        }
     }
 }
 
-static inline __attribute__((always_inline)) void tile_rows(size_t m, size_t nv, const __mmask16 mask[2], size_t k,
-                                                            const float *a, size_t lda, const float *b, size_t ldb,
-                                                            float *c, size_t ldc, bool accumulate,
+static inline __attribute__((always_inline)) void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k,
+                                                            const float *a, bool panel, size_t lda, const float *b,
+                                                            size_t ldb, float *c, size_t ldc, bool accumulate,
                                                             const kern_ahead *ahead)
 {
     switch (m) {
-    case 14: tile(14, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 13: tile(13, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 12: tile(12, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 11: tile(11, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 10: tile(10, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 9: tile(9, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 8: tile(8, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 7: tile(7, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 6: tile(6, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 5: tile(5, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 4: tile(4, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 3: tile(3, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 2: tile(2, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
-    case 1: tile(1, nv, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 6: tile(6, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 5: tile(5, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 4: tile(4, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 3: tile(3, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 2: tile(2, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 1: tile(1, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
     default: break;
+    }
+}
+
+static inline __attribute__((always_inline)) void tile_columns(size_t m, size_t n, size_t k, const float *a, bool panel,
+                                                               size_t lda, const float *b, size_t ldb, float *c,
+                                                               size_t ldc, bool accumulate, const kern_ahead *ahead)
+{
+    const __mmask16 last = kern_lanes_avx512((n - 1) % LANES + 1);
+    switch ((n - 1) / LANES) {
+    case 3: tile_rows(m, 4, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 2: tile_rows(m, 3, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    case 1: tile_rows(m, 2, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
+    default: tile_rows(m, 1, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
     }
 }
 
@@ -96,15 +128,14 @@ static void kern_gemm_f32_avx512(size_t m, size_t n, size_t k, const float *a, s
                                  float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     if (m == 0 || n == 0) return;
-    const __mmask16 mask[2] = {kern_lanes_avx512(n), n > LANES ? kern_lanes_avx512(n - LANES) : 0};
-    if (n > LANES)
-        tile_rows(m, 2, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
+    if (lda == KERN_PANEL)
+        tile_columns(m, n, k, a, true, 0, b, ldb, c, ldc, accumulate, ahead);
     else
-        tile_rows(m, 1, mask, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
+        tile_columns(m, n, k, a, false, lda, b, ldb, c, ldc, accumulate, ahead);
 }
 
 void kern_table_fill_avx512_gemm(kern_table *t)
 {
-    t->gemm_blocks_f32 = blocks_avx512;
+    t->gemm_blocks = blocks_avx512;
     t->gemm_f32 = kern_gemm_f32_avx512;
 }

@@ -35,15 +35,20 @@ enum {
 /* Activation applied in an epilogue. */
 typedef enum kern_act { KERN_ACT_NONE, KERN_ACT_GELU, KERN_ACT_RELU, KERN_ACT_TANH } kern_act;
 
-/* Register tile and cache blocks of a tier's GEMM, in elements. mc is a multiple of mr, nc of nr. */
+/* Register tile and cache blocks of a tier's GEMM. The operands of every precision are made of units of four bytes: a
+ * float, two bf16 or four bytes, successive in k. A panel is [k in units][width] units, width mr for A and nr for B. kc
+ * counts units, the rest elements. mc is a multiple of mr, nc of nr. */
 typedef struct kern_gemm_blocks {
     size_t mr, nr; /* micro-kernel's tile */
-    size_t kc;     /* depth of a block: a B panel of kc x nr stays in L1 */
-    size_t mc;     /* rows of a block: mc x kc of A stay in L2 */
+    size_t kc;     /* depth of a block */
+    size_t mc;     /* rows of a block: mc x kc of A and the panel of B, kc x nr, share L2 */
     size_t nc;     /* columns of a task */
 } kern_gemm_blocks;
 
-/* What to fetch into L2 while a GEMM micro-kernel runs: the cache line at start + p * step bytes in step p of k. Any
+/* A row stride of A that says: a is a panel, [k][mr]. */
+enum { KERN_PANEL = 0 };
+
+/* What to fetch into L2 while a GEMM micro-kernel runs: the cache line at start + p / 4 * step bytes in step p of k. Any
  * address will do: a prefetch of one that is not there does nothing. */
 typedef struct kern_ahead {
     const void *start;
@@ -61,21 +66,45 @@ typedef struct kern_table {
     unsigned caps;
 
     /* ---- GEMM -------------------------------------------------------------------------------------------- */
-    kern_gemm_blocks gemm_blocks_f32;
+    kern_gemm_blocks gemm_blocks;
+    bool bf16_is_fast; /* gemm_bf16 is faster than widening bf16 and gemm_f32: the CPU has instructions for it */
 
     /* Micro-kernel [exact]: C[m,n] = (accumulate ? C : 0) + A[m,k] * B[k,n], for 0 <= m <= mr, 0 <= n <= nr.
      * Each element is one chain of fused multiply-adds over ascending k, starting from C (or from +0), so its bits
      * depend neither on the tier nor on how k is split into blocks.
-     * a: m rows of k floats, row stride lda >= 1 (rows may overlap: lda < k is a strided convolution).
+     * a: m rows of k floats, row stride lda >= 1 (rows may overlap: lda < k is a strided convolution); or, with
+     * lda = KERN_PANEL, a panel [k][mr], of which the first m columns are read.
      * b: k rows of nr readable floats, row stride ldb >= nr; columns n..nr-1 are read but do not matter.
      * c: row stride ldc; only [m,n] is read (accumulate) or written. accumulate = false never reads C.
      * ahead: a hint without effect on the result, or NULL. */
     void (*gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
-    /* Packs n <= nr rows of W[n,k] (row stride ldw; torch's Linear layout) into a B panel [k][nr]:
-     * panel[p * nr + j] = w[j * ldw + p], zero for n <= j < nr. [exact] */
-    void (*gemm_pack_f32)(size_t n, size_t k, const float *w, size_t ldw, float *panel);
+    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in its
+     * lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr; k counts units. A chain of
+     * fused multiply-adds into float, element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which
+     * moreover takes subnormal numbers for zeros. Agrees with scalar to the rounding of a sum of 2k products. */
+    void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb, float *c,
+                      size_t ldc, bool accumulate, const kern_ahead *ahead);
+
+    /* The product of 8-bit integers [exact], from panels as above whose units hold four bytes, elements 4p .. 4p+3, lowest
+     * byte first: A's are the quantised values + 128, unsigned (quantise_u8), B's are signed.
+     *   C[i,j] = (float)(sum_p a * b + correction[j]) * (row_scale[i] * column_scale[j])
+     * with correction[j] = -128 * sum_p b[p,j], which takes the 128 away again. The sum is exact for 4k <= 65536. */
+    void (*gemm_i8)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
+                    const int32_t *correction, const float *row_scale, const float *column_scale, float *c, size_t ldc,
+                    const kern_ahead *ahead);
+
+    /* Packs n <= width rows of k units (row stride ldx in units; torch's Linear layout for B) into a panel [k][width]:
+     * panel[p * width + j] = x[j * ldx + p], zero for n <= j < width. The units are copied as they are; they are called
+     * floats, whatever they hold. Fastest for width = mr and width = nr. [exact] */
+    void (*gemm_pack)(size_t width, size_t n, size_t k, const float *x, size_t ldx, float *panel);
+
+    /* y[i] = round(x[i] * inverse_scale) + 128, to nearest even, held to [1, 255]; NaN becomes 128. [exact] */
+    void (*quantise_u8)(size_t n, const float *x, float inverse_scale, uint8_t *y);
+
+    /* max_i |x[i]|, 0 for n = 0; infinite if any is, NaN not looked at. [exact] */
+    float (*absmax_f32)(size_t n, const float *x);
 
     /* c[i,j] = act(c[i,j] + bias[j]) + residual[i,j]. bias and residual may be NULL. residual may be c's own source
      * buffer only if it does not overlap c. */
@@ -144,6 +173,11 @@ typedef struct kern_table {
     void (*f32_to_f16)(size_t n, const float *x, uint16_t *y); /* to nearest even; NaN stays a quiet NaN */
     void (*bf16_to_f32)(size_t n, const uint16_t *x, float *y);
     void (*f32_to_bf16)(size_t n, const float *x, uint16_t *y); /* to nearest even; NaN stays a quiet NaN */
+
+    /* Two rows of n to pairs, y[i] = bf16(low[i]) | bf16(high[i]) << 16, each rounded as by f32_to_bf16, and back. high
+     * NULL: a row of zeros; not wanted. */
+    void (*f32_to_bf16_pairs)(size_t n, const float *low, const float *high, uint32_t *y);
+    void (*bf16_pairs_to_f32)(size_t n, const uint32_t *x, float *low, float *high);
 
     /* ---- Backward ---------------------------------------------------------------------------------------- */
     /* d* is the gradient of a scalar loss with respect to *. "+=" adds to what is there, rounding once an addition, so

@@ -13,7 +13,7 @@
 #define KERN_NEON_NR 12
 void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                         size_t ldc, bool accumulate, const kern_ahead *ahead);
-void kern_gemm_pack_f32_neon(size_t n, size_t k, const float *w, size_t ldw, float *panel);
+void kern_gemm_pack_neon(size_t width, size_t n, size_t k, const float *x, size_t ldx, float *panel);
 
 /* neon_epilogue.c */
 void kern_epilogue_f32_neon(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,

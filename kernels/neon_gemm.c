@@ -7,6 +7,7 @@
 #include "kernels/neon.h"
 
 #include <arm_neon.h>
+#include <string.h>
 
 /* Keeps loads from moving across. gcc would otherwise hoist them and spill accumulators; clang spills with it. */
 #ifdef __clang__
@@ -79,36 +80,63 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t k, const
         for (size_t j = 0; j < 3; j++) vst1q_f32(c + i * ldc + 4 * j, acc[i][j]);
 }
 
+/* The same from a panel of A, [k][8]: a step of k is two vectors of A, whose lanes are the rows, and three of B. */
+static inline __attribute__((always_inline)) void panel_tile(size_t m, size_t k, const float *a, const float *b,
+                                                             size_t ldb, float *c, size_t ldc, bool accumulate)
+{
+    float32x4_t acc[KERN_NEON_MR][3];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < m; i++)
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++) acc[i][j] = accumulate ? vld1q_f32(c + i * ldc + 4 * j) : vdupq_n_f32(0.0f);
+    for (size_t p = 0; p < k; p++) {
+        const float32x4_t b0 = vld1q_f32(b + p * ldb), b1 = vld1q_f32(b + p * ldb + 4), b2 = vld1q_f32(b + p * ldb + 8);
+        const float32x4_t a0 = vld1q_f32(a + p * KERN_NEON_MR), a4 = vld1q_f32(a + p * KERN_NEON_MR + 4);
+#define ROW(i, rows, lane)                                                                                             \
+    if ((i) < m) {                                                                                                     \
+        acc[i][0] = vfmaq_laneq_f32(acc[i][0], b0, rows, lane);                                                        \
+        acc[i][1] = vfmaq_laneq_f32(acc[i][1], b1, rows, lane);                                                        \
+        acc[i][2] = vfmaq_laneq_f32(acc[i][2], b2, rows, lane);                                                        \
+    }
+        ROW(0, a0, 0)
+        ROW(1, a0, 1)
+        ROW(2, a0, 2)
+        ROW(3, a0, 3)
+        ROW(4, a4, 0)
+        ROW(5, a4, 1)
+        ROW(6, a4, 2)
+        ROW(7, a4, 3)
+#undef ROW
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < m; i++)
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++) vst1q_f32(c + i * ldc + 4 * j, acc[i][j]);
+}
+
+static inline __attribute__((always_inline)) void any_tile(size_t m, size_t k, const float *a, size_t lda,
+                                                           const float *b, size_t ldb, float *c, size_t ldc,
+                                                           bool accumulate)
+{
+    if (lda == KERN_PANEL)
+        panel_tile(m, k, a, b, ldb, c, ldc, accumulate);
+    else
+        tile(m, k, a, lda, b, ldb, c, ldc, accumulate);
+}
+
 static void tile_rows(size_t m, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc,
                       bool accumulate)
 {
     switch (m) {
-    case 1:
-        tile(1, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 2:
-        tile(2, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 3:
-        tile(3, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 4:
-        tile(4, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 5:
-        tile(5, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 6:
-        tile(6, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 7:
-        tile(7, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    case 8:
-        tile(8, k, a, lda, b, ldb, c, ldc, accumulate);
-        break;
-    default:
-        break;
+    case 1: any_tile(1, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 2: any_tile(2, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 3: any_tile(3, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 4: any_tile(4, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 5: any_tile(5, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 6: any_tile(6, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 7: any_tile(7, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    case 8: any_tile(8, k, a, lda, b, ldb, c, ldc, accumulate); break;
+    default: break;
     }
 }
 
@@ -130,24 +158,27 @@ void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda
         for (size_t j = 0; j < n; j++) c[i * ldc + j] = edge[i * KERN_NEON_NR + j];
 }
 
-/* Transposes four rows of w by four columns into panel rows of KERN_NEON_NR floats. */
-static inline void transpose4(const float *w, size_t ldw, float *panel)
+/* Transposes four rows of x by four columns into rows of a panel that is `width` wide. */
+static inline void transpose4(const float *x, size_t ldx, size_t width, float *panel)
 {
-    float32x4_t r0 = vld1q_f32(w), r1 = vld1q_f32(w + ldw), r2 = vld1q_f32(w + 2 * ldw), r3 = vld1q_f32(w + 3 * ldw);
+    float32x4_t r0 = vld1q_f32(x), r1 = vld1q_f32(x + ldx), r2 = vld1q_f32(x + 2 * ldx), r3 = vld1q_f32(x + 3 * ldx);
     float64x2_t lo01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1)), hi01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
     float64x2_t lo23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3)), hi23 = vreinterpretq_f64_f32(vtrn2q_f32(r2, r3));
     vst1q_f32(panel, vreinterpretq_f32_f64(vzip1q_f64(lo01, lo23)));
-    vst1q_f32(panel + KERN_NEON_NR, vreinterpretq_f32_f64(vzip1q_f64(hi01, hi23)));
-    vst1q_f32(panel + 2 * KERN_NEON_NR, vreinterpretq_f32_f64(vzip2q_f64(lo01, lo23)));
-    vst1q_f32(panel + 3 * KERN_NEON_NR, vreinterpretq_f32_f64(vzip2q_f64(hi01, hi23)));
+    vst1q_f32(panel + width, vreinterpretq_f32_f64(vzip1q_f64(hi01, hi23)));
+    vst1q_f32(panel + 2 * width, vreinterpretq_f32_f64(vzip2q_f64(lo01, lo23)));
+    vst1q_f32(panel + 3 * width, vreinterpretq_f32_f64(vzip2q_f64(hi01, hi23)));
 }
 
-void kern_gemm_pack_f32_neon(size_t n, size_t k, const float *w, size_t ldw, float *panel)
+void kern_gemm_pack_neon(size_t width, size_t n, size_t k, const float *x, size_t ldx, float *panel)
 {
     size_t p = 0;
-    if (n == KERN_NEON_NR)
+    if (n == width && width % 4 == 0)
         for (; p + 4 <= k; p += 4)
-            for (size_t j = 0; j < KERN_NEON_NR; j += 4) transpose4(w + j * ldw + p, ldw, panel + p * KERN_NEON_NR + j);
-    for (; p < k; p++)
-        for (size_t j = 0; j < KERN_NEON_NR; j++) panel[p * KERN_NEON_NR + j] = j < n ? w[j * ldw + p] : 0.0f;
+            for (size_t j = 0; j < width; j += 4) transpose4(x + j * ldx + p, ldx, width, panel + p * width + j);
+    for (; p < k; p++) {
+        const float zero = 0.0f;
+        for (size_t j = 0; j < width; j++)
+            memcpy(&panel[p * width + j], j < n ? &x[j * ldx + p] : &zero, sizeof zero); /* bits, not values */
+    }
 }

@@ -56,12 +56,29 @@ static void kern_bf16_to_f32_scalar(size_t n, const uint16_t *x, float *y)
     for (size_t i = 0; i < n; i++) y[i] = float_of((uint32_t)x[i] << 16);
 }
 
+static uint16_t float_to_bf16(float x)
+{
+    const uint32_t u = bits_of(x);
+    const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
+    return (uint16_t)(nan ? u >> 16 | 0x40u : (u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
 static void kern_f32_to_bf16_scalar(size_t n, const float *x, uint16_t *y)
 {
+    for (size_t i = 0; i < n; i++) y[i] = float_to_bf16(x[i]);
+}
+
+static void kern_f32_to_bf16_pairs_scalar(size_t n, const float *low, const float *high, uint32_t *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = float_to_bf16(low[i]) | (high != NULL ? (uint32_t)float_to_bf16(high[i]) << 16 : 0u);
+}
+
+static void kern_bf16_pairs_to_f32_scalar(size_t n, const uint32_t *x, float *low, float *high)
+{
     for (size_t i = 0; i < n; i++) {
-        const uint32_t u = bits_of(x[i]);
-        const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
-        y[i] = (uint16_t)(nan ? u >> 16 | 0x40u : (u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+        low[i] = float_of(x[i] << 16);
+        if (high != NULL) high[i] = float_of(x[i] & 0xffff0000u);
     }
 }
 
@@ -71,4 +88,6 @@ void kern_table_fill_scalar_convert(kern_table *t)
     t->f32_to_f16 = kern_f32_to_f16_scalar;
     t->bf16_to_f32 = kern_bf16_to_f32_scalar;
     t->f32_to_bf16 = kern_f32_to_bf16_scalar;
+    t->f32_to_bf16_pairs = kern_f32_to_bf16_pairs_scalar;
+    t->bf16_pairs_to_f32 = kern_bf16_pairs_to_f32_scalar;
 }

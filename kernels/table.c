@@ -4,7 +4,7 @@
 
 bool kern_table_check(const kern_table *t)
 {
-    const kern_gemm_blocks *g = &t->gemm_blocks_f32;
+    const kern_gemm_blocks *g = &t->gemm_blocks;
     if (g->mr == 0 || g->nr == 0 || g->kc == 0 || g->mc == 0 || g->nc == 0) return false;
     if (g->mc % g->mr != 0 || g->nc % g->nr != 0) return false;
 

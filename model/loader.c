@@ -232,7 +232,7 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
         l->status = l->err->status;
     }
     if (l->status) return;
-    size_t threads = eng_pool_threads(l->pool), rows = l->k->gemm_blocks_f32.nr;
+    size_t threads = eng_pool_threads(l->pool), rows = l->k->gemm_blocks.nr;
     bool *failed = eng_alloc_zero(threads, sizeof *failed);
     if (!failed) {
         mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);

@@ -16,7 +16,7 @@
 
 static const conf_test tests[] = {
     {KERNEL(gemm_f32), "exact"},
-    {KERNEL(gemm_pack_f32), "exact"},
+    {KERNEL(gemm_pack), "exact"},
     {KERNEL(epilogue_f32), "exact, but for the activation's bound"},
     {KERNEL(layer_norm_f32), "rounding of mean and variance over n"},
     {KERNEL(channel_moments_f32), "exact"},

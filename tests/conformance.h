@@ -125,7 +125,7 @@ double conf_share_gelu(float x, float got, float want);
 
 /* ---- The tests, one a kernel ---------------------------------------------------------------------------------- */
 void conf_gemm_f32(conf_run *r);
-void conf_gemm_pack_f32(conf_run *r);
+void conf_gemm_pack(conf_run *r);
 void conf_epilogue_f32(conf_run *r);
 void conf_layer_norm_f32(conf_run *r);
 void conf_channel_moments_f32(conf_run *r);

@@ -21,7 +21,8 @@ static void gemm_unfused(size_t m, size_t n, size_t k, const float *a, size_t ld
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             float sum = accumulate ? c[i * ldc + j] : 0.0f;
-            for (size_t p = 0; p < k; p++) sum += a[i * lda + p] * b[p * ldb + j];
+            for (size_t p = 0; p < k; p++)
+                sum += a[lda == KERN_PANEL ? p * good.gemm_blocks.mr + i : i * lda + p] * b[p * ldb + j];
             c[i * ldc + j] = sum;
         }
 }
@@ -32,7 +33,7 @@ static void gemm_adds_last(size_t m, size_t n, size_t k, const float *a, size_t 
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             const float before = c[i * ldc + j];
-            good.gemm_f32(1, 1, k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, false, ahead);
+            good.gemm_f32(1, 1, k, a + i * (lda == KERN_PANEL ? 1 : lda), lda, b + j, ldb, c + i * ldc + j, ldc, false, ahead);
             if (accumulate) c[i * ldc + j] += before;
         }
 }
@@ -45,11 +46,16 @@ static void gemm_times_zero(size_t m, size_t n, size_t k, const float *a, size_t
     good.gemm_f32(m, n, k, a, lda, b, ldb, c, ldc, true, ahead);
 }
 
-static void pack_no_padding(size_t n, size_t k, const float *w, size_t ldw, float *panel)
+static void gemm_panel_as_rows(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
+                               float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
-    const size_t nr = good.gemm_blocks_f32.nr;
+    good.gemm_f32(m, n, k, a, lda == KERN_PANEL ? 1 : lda, b, ldb, c, ldc, accumulate, ahead);
+}
+
+static void pack_no_padding(size_t width, size_t n, size_t k, const float *x, size_t ldx, float *panel)
+{
     for (size_t p = 0; p < k; p++)
-        for (size_t j = 0; j < n; j++) panel[p * nr + j] = w[j * ldw + p];
+        for (size_t j = 0; j < n; j++) panel[p * width + j] = x[j * ldx + p];
 }
 
 static void epilogue_residual_first(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
@@ -288,7 +294,8 @@ static const conf_breakage breakages[] = {
     {"gemm_f32", "rounds product and sum apart", (conf_kernel)gemm_unfused},
     {"gemm_f32", "adds C at the end of the chain", (conf_kernel)gemm_adds_last},
     {"gemm_f32", "multiplies C by zero instead of not reading it", (conf_kernel)gemm_times_zero},
-    {"gemm_pack_f32", "leaves the padding as it was", (conf_kernel)pack_no_padding},
+    {"gemm_f32", "takes a panel for rows", (conf_kernel)gemm_panel_as_rows},
+    {"gemm_pack", "leaves the padding as it was", (conf_kernel)pack_no_padding},
     {"epilogue_f32", "adds the residual before the activation", (conf_kernel)epilogue_residual_first},
     {"layer_norm_f32", "ignores beta", (conf_kernel)layer_norm_no_beta},
     {"layer_norm_f32", "divides by n - 1", (conf_kernel)layer_norm_sample_variance},

@@ -4,15 +4,28 @@
 #include <math.h>
 #include <string.h>
 
-/* One call of the micro-kernel on rows of a that may overlap; the columns of b beyond n stay sentinel. */
-static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate, size_t lda, conf_values values)
+/* The panel of width `width` that holds a's m rows: for the reference's and the kernel's own width. */
+static const float *panel_of(conf_run *r, size_t width, size_t m, size_t k, const float *a, size_t lda)
 {
-    const size_t mark = conf_mark(r), nr = r->sut->gemm_blocks_f32.nr;
+    float *panel = conf_f32(r, k, width, width);
+    for (size_t p = 0; p < k; p++)
+        for (size_t i = 0; i < m; i++) panel[p * width + i] = a[i * lda + p];
+    return panel;
+}
+
+/* One call of the micro-kernel on rows of a that may overlap, or on a panel of them; the columns of b beyond n and of
+ * the panel beyond m stay sentinel. */
+static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate, size_t lda, bool panel,
+                      conf_values values)
+{
+    const size_t mark = conf_mark(r), nr = r->sut->gemm_blocks.nr;
     const size_t ldb = nr + (conf_below(r, 2) == 0 ? 0 : 5), ldc = n + conf_below(r, 2) * 7;
-    conf_case(r, "m %zu n %zu k %zu lda %zu ldb %zu ldc %zu accumulate %d", m, n, k, lda, ldb, ldc, accumulate);
+    conf_case(r, "m %zu n %zu k %zu lda %zu panel %d ldb %zu ldc %zu accumulate %d", m, n, k, lda, panel, ldb, ldc,
+              accumulate);
 
     const size_t span = m == 0 || k == 0 ? 0 : (m - 1) * lda + k;
     const float *a = lda < k ? conf_f32_filled(r, 1, span, span, values) : conf_f32_filled(r, m, k, lda, values);
+    const float *a_panel = panel ? panel_of(r, r->sut->gemm_blocks.mr, m, k, a, lda) : NULL;
     float *b = conf_f32(r, k, nr, ldb);
     for (size_t p = 0; p < k; p++)
         for (size_t j = 0; j < n; j++) b[p * ldb + j] = conf_value(r, values);
@@ -21,7 +34,8 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
 
     r->ref->gemm_f32(m, n, k, a, lda, b, ldb, want, ldc, accumulate, NULL);
     const kern_ahead ahead = {want, 64};
-    r->sut->gemm_f32(m, n, k, a, lda, b, ldb, got, ldc, accumulate, accumulate ? &ahead : NULL);
+    r->sut->gemm_f32(m, n, k, panel ? a_panel : a, panel ? KERN_PANEL : lda, b, ldb, got, ldc, accumulate,
+                     accumulate ? &ahead : NULL);
     conf_expect_bits(r, "c", m, n, got, ldc, want, ldc);
     conf_release(r, mark);
 }
@@ -29,40 +43,51 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
 void conf_gemm_f32(conf_run *r)
 {
     static const size_t depths[] = {0, 1, 2, 3, 4, 7, 10, 64, 257};
-    const size_t mr = r->sut->gemm_blocks_f32.mr, nr = r->sut->gemm_blocks_f32.nr;
+    const size_t mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
     for (size_t m = 0; m <= mr; m++)
         for (size_t n = 0; n <= nr; n++)
             for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
-                for (int accumulate = 0; accumulate < 2 && !r->failed; accumulate++) {
+                for (unsigned variant = 0; variant < 4 && !r->failed; variant++) {
                     const size_t k = depths[d], strides[4] = {k, k + 3, k / 3, 1};
                     const size_t lda = strides[conf_below(r, 4)];
-                    const conf_values values = conf_below(r, 2) == 0 ? CONF_NORMAL
-                                                                     : (conf_values)conf_below(r, CONF_VALUES_COUNT);
-                    gemm_case(r, m, n, k, accumulate, lda == 0 ? 1 : lda, values);
+                    const conf_values values =
+                        conf_below(r, 2) == 0 ? CONF_NORMAL : (conf_values)conf_below(r, CONF_VALUES_COUNT);
+                    gemm_case(r, m, n, k, variant & 1, lda == 0 ? 1 : lda, variant & 2, values);
                 }
 }
 
-/* The panel's width is the tier's own, so the expected panel is written out here instead of asked from scalar. */
-static void pack_case(conf_run *r, size_t n, size_t k, size_t ldw)
+/* The expected panel is written out here: it is hardly shorter than its definition. Bits, not values: units may be
+ * integers. */
+static void pack_case(conf_run *r, size_t width, size_t n, size_t k, size_t ldx)
 {
-    const size_t mark = conf_mark(r), nr = r->sut->gemm_blocks_f32.nr;
-    conf_case(r, "n %zu k %zu ldw %zu", n, k, ldw);
-    const float *w = conf_f32_filled(r, n, k, ldw, CONF_SPECIAL);
-    float *want = conf_f32(r, 1, k * nr, k * nr), *got = conf_f32(r, 1, k * nr, k * nr);
+    const size_t mark = conf_mark(r);
+    conf_case(r, "width %zu n %zu k %zu ldx %zu", width, n, k, ldx);
+    float *x = conf_f32(r, n, k, ldx), *want = conf_f32(r, 1, k * width, k * width),
+          *got = conf_f32(r, 1, k * width, k * width);
+    const float zero = 0.0f;
+    for (size_t j = 0; j < n; j++)
+        for (size_t p = 0; p < k; p++) {
+            const uint32_t unit = (uint32_t)conf_random(r);
+            memcpy(&x[j * ldx + p], &unit, sizeof unit);
+        }
     for (size_t p = 0; p < k; p++)
-        for (size_t j = 0; j < nr; j++) want[p * nr + j] = j < n ? w[j * ldw + p] : 0.0f;
-    r->sut->gemm_pack_f32(n, k, w, ldw, got);
-    conf_expect_bits(r, "panel", k, nr, got, nr, want, nr);
+        for (size_t j = 0; j < width; j++) memcpy(&want[p * width + j], j < n ? &x[j * ldx + p] : &zero, sizeof zero);
+    r->sut->gemm_pack(width, n, k, x, ldx, got);
+    for (size_t i = 0; i < k * width; i++)
+        conf_expect_share(r, "panel", i / width, i % width, got[i], want[i],
+                          memcmp(&got[i], &want[i], sizeof zero) == 0 ? 0.0 : INFINITY);
     conf_release(r, mark);
 }
 
-void conf_gemm_pack_f32(conf_run *r)
+void conf_gemm_pack(conf_run *r)
 {
-    for (size_t n = 0; n <= r->sut->gemm_blocks_f32.nr; n++)
-        for (size_t k = 0; k < 70 && !r->failed; k++) {
-            pack_case(r, n, k, k);
-            pack_case(r, n, k == 69 ? 513 : k, k == 69 ? 520 : k + 1 + conf_below(r, 4));
-        }
+    const size_t widths[] = {r->sut->gemm_blocks.mr, r->sut->gemm_blocks.nr, 1 + conf_below(r, 40)};
+    for (size_t w = 0; w < 3; w++)
+        for (size_t n = 0; n <= widths[w]; n++)
+            for (size_t k = 0; k < 70 && !r->failed; k++) {
+                pack_case(r, widths[w], n, k, k);
+                pack_case(r, widths[w], n, k == 69 ? 513 : k, k == 69 ? 520 : k + 1 + conf_below(r, 4));
+            }
 }
 
 static double activation_share(kern_act act, float x, float got, float want)

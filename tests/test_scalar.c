@@ -40,13 +40,13 @@ Test(scalar, gemm_rounds_once_a_step)
 Test(scalar, gemm_pack_transposes_and_pads)
 {
     const kern_table t = scalar();
-    const size_t nr = t.gemm_blocks_f32.nr;
+    const size_t nr = t.gemm_blocks.nr;
     const float w[2 * 4] = {1, 2, 3, NAN, 4, 5, 6, NAN};
     float panel[3 * 64], want[3 * 64] = {0};
     cr_assert_leq(nr, 64);
     for (size_t p = 0; p < 3; p++)
         for (size_t j = 0; j < 2; j++) want[p * nr + j] = w[j * 4 + p];
-    t.gemm_pack_f32(2, 3, w, 4, panel);
+    t.gemm_pack(nr, 2, 3, w, 4, panel);
     cr_assert(cmp_bits(panel, want, 3 * nr, report, sizeof report), "%s", report);
 }
 

@@ -50,7 +50,7 @@ Test(table, inconsistent_blocks_are_refused)
 {
     kern_table good;
     cr_assert(kern_table_fill(&good, KERN_TIER_SCALAR, 0));
-    kern_gemm_blocks *g = &good.gemm_blocks_f32;
+    kern_gemm_blocks *g = &good.gemm_blocks;
     size_t *const fields[] = {&g->mr, &g->nr, &g->kc, &g->mc, &g->nc};
     for (size_t i = 0; i < 5; i++) {
         const size_t value = *fields[i];
