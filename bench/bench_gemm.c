@@ -96,12 +96,15 @@ static void run_case(bench_run *run, gemm_case s)
     d.c = eng_alloc(s.m * s.n, sizeof *d.c);
     if (!d.a || !d.w || !d.c) {
         eng_out_of_memory(&run->ctx, "a shape of the benchmark", s.n * s.k * sizeof *d.w);
-    } else if (eng_packed_new(&run->ctx.k, s.n, s.k, &d.packed, &run->ctx.error) == ENG_OK) {
+    } else if (eng_packed_new(&run->ctx.k, ENG_F32, s.n, s.k, &d.packed, &run->ctx.error) == ENG_OK) {
         bench_fill(a_count, d.a, 1);
         bench_fill(s.n * s.k, d.w, 2);
-        eng_packed_fill(&run->ctx.k, &d.packed, 0, s.n, d.w, s.k);
-        measure(&d, "wavlm.c", run_ours);
-        if (run->options->peer) measure_peer(&d);
+        if (eng_packed_fill(&run->ctx.k, eng_pool_scratch(run->ctx.pool, 0), &d.packed, 0, s.n, d.w, s.k)) {
+            measure(&d, "wavlm.c", run_ours);
+            if (run->options->peer) measure_peer(&d);
+        } else {
+            eng_out_of_memory(&run->ctx, "a shape of the benchmark", s.n * s.k * sizeof *d.w);
+        }
         eng_packed_free(&d.packed);
     }
     eng_free(d.c);

@@ -1,127 +1,145 @@
 /* The blocked driver. A task computes a block of rows and columns of C over the whole depth:
  *
- *   for each kc-deep slice:     lay B's panels of the block out, unless it was packed once
- *     for each mc rows:         copy these rows of A to compact scratch (unless they overlap: then read in place)
- *       for each panel of B:    kc x nr floats of it stay close
- *         for each mr rows:     micro-kernel, continuing the sums that lie in C; epilogue after the last slice
+ *   for each slice of depth kc:   lay B's panels of the block out, unless it was packed once
+ *     for each mc rows:           lay these rows of A out as panels (unless they are few and overlap: then read in
+ * place) for each panel of B:      (bf16 that has to be widened is widened here) for each mr rows:       micro-kernel,
+ * continuing the sums that lie in C; epilogue after the last slice
  *
- * The copy serves caches and TLB: rows of A that are a large power of two apart would compete for the same few sets.
- * With a packed B, tasks split the rows first; else the columns, because every task lays out its own columns of B. */
+ * Panels of A serve caches and TLB, and the micro-kernel, which then has one stream to read. int8 sums over the whole
+ * depth at once. With a packed B, tasks split the rows first; else the columns, because every task lays out its own
+ * columns of B. */
 #include "engine/gemm.h"
 
 #include <stdint.h>
 #include <string.h>
 
-enum { ROW_PAD = 16, LOOSE_PANELS = 8, TASKS_A_THREAD = 2 };
+#include "engine/gemm_parts.h"
 
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
-/* A product, and where its blocks go. */
-typedef struct product {
-    const kern_table *k;
-    size_t m;
-    eng_left a;
-    eng_right b;
-    float *c;
-    size_t ldc;
-    bool accumulate;
-    eng_epilogue e;
-} product;
+enum { LOOSE_PANELS = 4, TASKS_A_THREAD = 2, IN_PLACE_PANELS = 2 };
 
 /* A block of C, and scratch for its operands; NULL where they are read in place. */
 typedef struct product_block {
     size_t i0, i1, j0, j1, rows; /* rows: of A laid out at a time */
-    float *a, *b;
+    uint32_t *a;                 /* panels [depth][mr] */
+    uint32_t *b;                 /* panels [depth][nr]: all of the block's, or the one that is widened */
+    float *row_scale;            /* int8: [rows] */
+    void *scratch;
 } product_block;
 
-/* The next panel of W is fetched while this one is used, a share by each of the tiles: W comes from memory or L3, and the
- * first tile of a panel would wait for it. */
-static kern_ahead next_panel(const float *next, size_t depth, size_t tile, size_t tiles, size_t row_bytes)
+static eng_product_plan plan(const kern_table *k, size_t m, eng_left a, eng_right b, float *c, size_t ldc,
+                             bool accumulate, const eng_epilogue *e)
 {
-    size_t step = ceil_div(row_bytes, tiles);
-    return (kern_ahead){(const void *)((uintptr_t)next + tile * depth * step), step};
+    eng_product_plan p = {.k = k, .m = m, .a = a, .b = b, .c = c, .ldc = ldc, .accumulate = accumulate};
+    if (e) p.e = *e;
+    p.precision = b.packed ? b.packed->precision : b.precision;
+    ENG_CHECK(p.precision != ENG_INT8 || (b.packed && !a.transposed && !accumulate),
+              "product of int8: packed %d, transposed %d, accumulate %d", b.packed != NULL, a.transposed, accumulate);
+    p.widened = p.precision == ENG_BF16 && !k->bf16_is_fast;
+    p.group = p.widened ? 1 : eng_precision_group(p.precision);
+    p.units = eng_ceil_div(b.k, p.group);
+    p.kc = p.precision == ENG_INT8 && p.units > 0 ? p.units : k->gemm_blocks.kc;
+    return p;
 }
 
-/* B's columns j0..j1 of the slice, as panels [depth][nr]. */
-static void lay_out_right(const product *p, const product_block *t, size_t p0, size_t depth)
+/* Rows that overlap are read in place where few panels of B would not pay for laying them out. */
+static bool lays_out_left(const eng_product_plan *p, size_t columns)
+{
+    return p->precision != ENG_F32 || p->a.transposed || p->a.ld >= p->b.k ||
+           columns > IN_PLACE_PANELS * p->k->gemm_blocks.nr;
+}
+
+/* The next panel of W is fetched while this one is used, a share by each of the tiles: W comes from memory or L3, and
+ * the first tile of a panel would wait for it. */
+static kern_ahead next_panel(const void *next, size_t depth, size_t tile, size_t tiles, size_t unit_bytes)
+{
+    size_t step = eng_ceil_div(4 * unit_bytes, tiles);
+    return (kern_ahead){(const void *)((uintptr_t)next + tile * (depth / 4) * step), step};
+}
+
+/* Where the panel of columns j.. is, for the slice, and the one to be used after it. */
+static const uint32_t *panel_at(const eng_product_plan *p, const product_block *t, size_t j, size_t p0, size_t depth,
+                                const void **next)
 {
     size_t nr = p->k->gemm_blocks.nr;
-    for (size_t j = t->j0; j < t->j1; j += nr) {
-        float *panel = t->b + (j - t->j0) * depth;
-        size_t n = min_size(nr, t->j1 - j);
-        if (p->b.transposed) {
-            p->k->gemm_pack(nr, n, depth, p->b.data + j * p->b.ld + p0, p->b.ld, panel);
-            continue;
-        }
-        for (size_t i = 0; i < depth; i++) {
-            memcpy(panel + i * nr, p->b.data + (p0 + i) * p->b.ld + j, n * sizeof *panel);
-            memset(panel + i * nr + n, 0, (nr - n) * sizeof *panel);
-        }
+    const eng_packed *w = p->b.packed;
+    if (!w) {
+        const uint32_t *panel = t->b + (j - t->j0) * depth;
+        *next = panel + nr * depth;
+        return panel;
     }
-}
-
-/* Rows i0.. of the slice of A, compact. */
-static void lay_out_left(const product *p, float *out, size_t i0, size_t rows, size_t p0, size_t depth)
-{
-    size_t ld = p->k->gemm_blocks.kc + ROW_PAD;
-    if (p->a.transposed) {
-        p->k->transpose_f32(depth, rows, p->a.data + p0 * p->a.ld + i0, p->a.ld, out, ld);
-        return;
-    }
-    for (size_t i = 0; i < rows; i++) memcpy(out + i * ld, p->a.data + (i0 + i) * p->a.ld + p0, depth * sizeof *out);
+    size_t narrow = p->widened ? 2 : 1; /* packed units a unit of what is multiplied: 1 / narrow */
+    bool more = j + nr < t->j1;
+    *next = w->panels + (more ? (j + nr) * w->units + p0 / narrow * nr : t->j0 * w->units + (p0 + depth) / narrow * nr);
+    if (!p->widened) return w->panels + j * w->units + p0 * nr;
+    eng_layout_widened(p, j, p0, depth, (float *)t->b);
+    return t->b;
 }
 
 /* Rows i0..i0+rows of the block, one slice. */
-static void product_rows(const product *p, const product_block *t, size_t i0, size_t rows, size_t p0, size_t depth)
+static void product_rows(const eng_product_plan *p, const product_block *t, size_t i0, size_t rows, size_t p0,
+                         size_t depth)
 {
-    const kern_gemm_blocks b = p->k->gemm_blocks;
+    const kern_table *k = p->k;
+    const kern_gemm_blocks b = k->gemm_blocks;
     const eng_epilogue *e = &p->e;
-    bool last = p0 + depth == p->b.k, finish = last && (e->bias || e->act != KERN_ACT_NONE || e->residual);
-    const float *a = t->a ? t->a : p->a.data + i0 * p->a.ld + p0;
-    size_t lda = t->a ? b.kc + ROW_PAD : p->a.ld, tiles = ceil_div(rows, b.mr);
+    const eng_packed *w = p->b.packed;
+    bool last = p0 + depth == p->units, finish = last && (e->bias || e->act != KERN_ACT_NONE || e->residual);
+    bool accumulate = p->accumulate || p0 > 0;
+    size_t tiles = eng_ceil_div(rows, b.mr), unit_bytes = b.nr * sizeof(uint32_t) / (p->widened ? 2 : 1);
     for (size_t j = t->j0; j < t->j1; j += b.nr) {
-        const float *panel = t->b ? t->b + (j - t->j0) * depth : p->b.packed->panels + j * p->b.k + p0 * b.nr;
-        /* After the last panel comes the first one of the next slice. */
-        const float *next = t->b            ? panel + b.nr * depth
-                            : j + b.nr < t->j1 ? panel + b.nr * p->b.k
-                                            : p->b.packed->panels + t->j0 * p->b.k + (p0 + depth) * b.nr;
-        size_t n = min_size(b.nr, t->j1 - j);
+        const void *next;
+        const uint32_t *panel = panel_at(p, t, j, p0, depth, &next);
+        size_t n = eng_min(b.nr, t->j1 - j);
         for (size_t i = 0; i < rows; i += b.mr) {
-            size_t m = min_size(b.mr, rows - i);
+            size_t m = eng_min(b.mr, rows - i);
             float *tile = p->c + (i0 + i) * p->ldc + j;
-            kern_ahead ahead = next_panel(next, depth, i / b.mr, tiles, b.nr * sizeof *next);
-            p->k->gemm_f32(m, n, depth, a + i * lda, lda, panel, b.nr, tile, p->ldc, p->accumulate || p0 > 0, &ahead);
+            const uint32_t *a = t->a + i * depth;
+            kern_ahead ahead = next_panel(next, depth, i / b.mr, tiles, unit_bytes);
+            if (!t->a)
+                k->gemm_f32(m, n, depth, p->a.data + (i0 + i) * p->a.ld + p0, p->a.ld, (const float *)panel, b.nr, tile,
+                            p->ldc, accumulate, &ahead);
+            else if (p->precision == ENG_INT8)
+                k->gemm_i8(m, n, depth, a, b.mr, panel, b.nr, w->correction + j, t->row_scale + i, w->scale + j, tile,
+                           p->ldc, &ahead);
+            else if (p->precision == ENG_BF16 && !p->widened)
+                k->gemm_bf16(m, n, depth, a, b.mr, panel, b.nr, tile, p->ldc, accumulate, &ahead);
+            else
+                k->gemm_f32(m, n, depth, (const float *)a, KERN_PANEL, (const float *)panel, b.nr, tile, p->ldc,
+                            accumulate, &ahead);
             if (finish)
-                p->k->epilogue_f32(m, n, tile, p->ldc, e->bias ? e->bias + j : NULL, e->act,
-                                   e->residual ? e->residual + (i0 + i) * e->ldr + j : NULL, e->ldr);
+                k->epilogue_f32(m, n, tile, p->ldc, e->bias ? e->bias + j : NULL, e->act,
+                                e->residual ? e->residual + (i0 + i) * e->ldr + j : NULL, e->ldr);
         }
     }
 }
 
-/* One task. Returns false when out of memory. */
-static bool run_block(const product *p, eng_arena *scratch, product_block t)
+/* Scratch for a block. Returns false when out of memory. */
+static bool new_block(const eng_product_plan *p, eng_arena *scratch, product_block *t)
 {
     const kern_gemm_blocks b = p->k->gemm_blocks;
+    size_t depth = eng_min(p->kc, p->units), panels = p->b.packed ? 1 : eng_ceil_div(t->j1 - t->j0, b.nr);
+    bool left = lays_out_left(p, t->j1 - t->j0), right = !p->b.packed || p->widened, scaled = p->precision == ENG_INT8;
+    t->rows = eng_min(t->rows, t->i1 - t->i0);
+    if (left) t->a = eng_arena_alloc(scratch, eng_ceil_div(t->rows, b.mr) * b.mr * depth, sizeof *t->a);
+    if (right) t->b = eng_arena_alloc(scratch, panels * b.nr * depth, sizeof *t->b);
+    if (scaled) t->row_scale = eng_arena_alloc(scratch, t->rows, sizeof *t->row_scale);
+    t->scratch = eng_arena_alloc(scratch, eng_layout_scratch(p, depth) + t->rows, sizeof(float));
+    return t->scratch && (!left || t->a) && (!right || t->b) && (!scaled || t->row_scale);
+}
+
+/* One task. Returns false when out of memory. */
+static bool run_block(const eng_product_plan *p, eng_arena *scratch, product_block t)
+{
+    size_t nr = p->k->gemm_blocks.nr;
     eng_arena_mark mark = eng_arena_save(scratch);
-    bool copy = p->a.transposed || p->a.ld >= p->b.k, loose = !p->b.packed;
-    t.rows = min_size(t.rows, t.i1 - t.i0);
-    if (copy) t.a = eng_arena_alloc(scratch, t.rows * (b.kc + ROW_PAD), sizeof *t.a);
-    if (loose) t.b = eng_arena_alloc(scratch, ceil_div(t.j1 - t.j0, b.nr) * b.nr * min_size(b.kc, p->b.k), sizeof *t.b);
-    if ((copy && !t.a) || (loose && !t.b)) return false;
-    for (size_t p0 = 0; p0 == 0 || p0 < p->b.k; p0 += b.kc) {
-        size_t depth = min_size(b.kc, p->b.k - p0);
-        if (loose) lay_out_right(p, &t, p0, depth);
+    if (!new_block(p, scratch, &t)) return false;
+    for (size_t p0 = 0; p0 == 0 || p0 < p->units; p0 += p->kc) {
+        size_t depth = eng_min(p->kc, p->units - p0);
+        for (size_t j = t.j0; j < t.j1 && !p->b.packed; j += nr)
+            eng_layout_right(p, j, eng_min(nr, t.j1 - j), p0, depth, t.scratch, t.b + (j - t.j0) * depth);
         for (size_t i = t.i0; i < t.i1; i += t.rows) {
-            size_t rows = min_size(t.rows, t.i1 - i);
-            if (copy) lay_out_left(p, t.a, i, rows, p0, depth);
+            size_t rows = eng_min(t.rows, t.i1 - i);
+            if (t.a) eng_layout_left(p, i, rows, p0, depth, t.scratch, t.a, t.row_scale);
             product_rows(p, &t, i, rows, p0, depth);
         }
     }
@@ -134,36 +152,36 @@ static bool run_block(const product *p, eng_arena *scratch, product_block t)
  * thread. */
 static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks, size_t threads)
 {
-    enum { LEAST_TILES = 5 };
-    size_t blocks = ceil_div(m, b.mc), most = ceil_div(m, LEAST_TILES * b.mr);
-    if (blocks < tasks) blocks = min_size(tasks, most);
+    enum { LEAST_ROWS = 64 };
+    size_t blocks = eng_ceil_div(m, b.mc), most = eng_ceil_div(m, LEAST_ROWS);
+    if (blocks < tasks) blocks = eng_min(tasks, most);
     if (blocks > threads) blocks = blocks / threads * threads; /* the same number for each */
-    return ceil_div(ceil_div(m, blocks), b.mr) * b.mr;
+    return eng_ceil_div(eng_ceil_div(m, blocks), b.mr) * b.mr;
 }
 
-bool eng_product_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_left a, eng_right b, float *c, size_t ldc,
-                        bool accumulate, const eng_epilogue *e)
+bool eng_product_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_left a, eng_right b, float *c,
+                        size_t ldc, bool accumulate, const eng_epilogue *e)
 {
     if (m == 0 || b.n == 0) return true;
-    product p = {k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
+    eng_product_plan p = plan(k, m, a, b, c, ldc, accumulate, e);
     product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks, m, 1, 1)};
     for (size_t i = 0; b.packed && i < m; i += t.rows) {
         t.i0 = i;
-        t.i1 = min_size(i + t.rows, m);
+        t.i1 = eng_min(i + t.rows, m);
         if (!run_block(&p, scratch, t)) return false;
     }
     if (b.packed) return true;
     size_t strip = LOOSE_PANELS * k->gemm_blocks.nr;
     for (size_t j = 0; j < b.n; j += strip) {
         t.j0 = j;
-        t.j1 = min_size(j + strip, b.n);
+        t.j1 = eng_min(j + strip, b.n);
         if (!run_block(&p, scratch, t)) return false;
     }
     return true;
 }
 
 typedef struct product_run {
-    const product *p;
+    const eng_product_plan *p;
     eng_pool *pool;
     size_t rows, task_rows, columns, column_blocks;
     bool *failed; /* [threads] */
@@ -174,31 +192,32 @@ static void product_task(void *arg, size_t task, size_t worker)
     product_run *r = arg;
     size_t i = task / r->column_blocks * r->task_rows, j = task % r->column_blocks * r->columns;
     product_block t = {.i0 = i,
-                       .i1 = min_size(i + r->task_rows, r->p->m),
+                       .i1 = eng_min(i + r->task_rows, r->p->m),
                        .j0 = j,
-                       .j1 = min_size(j + r->columns, r->p->b.n),
+                       .j1 = eng_min(j + r->columns, r->p->b.n),
                        .rows = r->rows};
     if (!run_block(r->p, eng_pool_scratch(r->pool, worker), t)) r->failed[worker] = true;
 }
 
 /* Enough tasks to balance the threads; the split does not change any bit of the result. Packed: rows are split first,
- * because every block of columns copies its rows of A again. */
+ * because every block of columns lays its rows of A out again. */
 static void split(product_run *r, kern_gemm_blocks b, size_t threads)
 {
-    size_t m = r->p->m, n = r->p->b.n, panels = ceil_div(n, b.nr);
+    size_t m = r->p->m, n = r->p->b.n, panels = eng_ceil_div(n, b.nr);
     if (r->p->b.packed) {
         r->task_rows = r->rows = block_rows(b, m, threads > 1 ? TASKS_A_THREAD * threads : 1, threads);
-        r->column_blocks = ceil_div(n, b.nc);
+        r->column_blocks = eng_ceil_div(n, b.nc);
     } else {
         r->rows = block_rows(b, m, 1, 1);
-        r->column_blocks = ceil_div(panels, LOOSE_PANELS);
+        r->column_blocks = eng_ceil_div(panels, LOOSE_PANELS);
         bool few = threads > 1 && r->column_blocks < 2 * threads;
         r->task_rows = few ? r->rows : m;
     }
-    while (threads > 1 && r->column_blocks * ceil_div(m, r->task_rows) < 2 * threads && r->column_blocks * 4 <= panels)
+    while (threads > 1 && r->column_blocks * eng_ceil_div(m, r->task_rows) < 2 * threads &&
+           r->column_blocks * 4 <= panels)
         r->column_blocks *= 2;
-    r->columns = ceil_div(panels, r->column_blocks) * b.nr;
-    r->column_blocks = ceil_div(n, r->columns);
+    r->columns = eng_ceil_div(panels, r->column_blocks) * b.nr;
+    r->column_blocks = eng_ceil_div(n, r->columns);
 }
 
 void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, size_t ldc, bool accumulate,
@@ -213,14 +232,12 @@ void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, 
         return;
     }
     memset(failed, 0, threads * sizeof *failed);
-    product p = {&ctx->k, m, a, b, c, ldc, accumulate, e ? *e : (eng_epilogue){0}};
+    eng_product_plan p = plan(&ctx->k, m, a, b, c, ldc, accumulate, e);
     product_run run = {.p = &p, .pool = ctx->pool, .failed = failed};
     split(&run, ctx->k.gemm_blocks, threads);
-    eng_pool_run(ctx->pool, ceil_div(m, run.task_rows) * run.column_blocks, product_task, &run);
+    eng_pool_run(ctx->pool, eng_ceil_div(m, run.task_rows) * run.column_blocks, product_task, &run);
     for (size_t i = 0; i < threads; i++)
-        if (failed[i])
-            eng_out_of_memory(ctx, "a matrix product",
-                              (run.rows + run.columns) * (ctx->k.gemm_blocks.kc + ROW_PAD) * sizeof(float));
+        if (failed[i]) eng_out_of_memory(ctx, "a matrix product", (run.rows + run.columns) * p.kc * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);
 }
 
@@ -235,8 +252,8 @@ void eng_gemm(eng_context *ctx, size_t m, const float *a, size_t lda, const eng_
     eng_product(ctx, m, (eng_left){a, lda, false}, packed_right(w), c, ldc, false, e);
 }
 
-bool eng_gemm_serial(const kern_table *k, eng_arena *scratch, size_t m, const float *a, size_t lda,
-                     const eng_packed *w, float *c, size_t ldc, const eng_epilogue *e)
+bool eng_gemm_serial(const kern_table *k, eng_arena *scratch, size_t m, const float *a, size_t lda, const eng_packed *w,
+                     float *c, size_t ldc, const eng_epilogue *e)
 {
     return eng_product_serial(k, scratch, m, (eng_left){a, lda, false}, packed_right(w), c, ldc, false, e);
 }

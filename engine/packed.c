@@ -1,31 +1,105 @@
 /* Weights packed into the micro-kernel's panels, once. */
-#include "engine/gemm.h"
+#include "engine/gemm_parts.h"
 
-enum { SMALL_BYTES = 1 << 20 };
+enum { SMALL_BYTES = 1 << 20, MAX_INT8_DEPTH = 65536 };
 
-eng_status eng_packed_new(const kern_table *k, size_t n, size_t depth, eng_packed *out, eng_error *err)
+size_t eng_precision_group(eng_precision precision)
 {
-    size_t nr = k->gemm_blocks.nr, bytes;
-    *out = (eng_packed){.n = n, .k = depth, .nr = nr};
-    if (!eng_mul_size((n + nr - 1) / nr * nr, depth, &bytes) || !eng_mul_size(bytes, sizeof(float), &bytes))
+    return precision == ENG_F32 ? 1 : precision == ENG_BF16 ? 2 : 4;
+}
+
+bool eng_packed_bytes(const kern_table *k, eng_precision precision, size_t n, size_t depth, size_t *bytes)
+{
+    size_t nr = k->gemm_blocks.nr, extra = precision == ENG_INT8 ? 2 : 0;
+    size_t units = eng_ceil_div(depth, eng_precision_group(precision));
+    return eng_mul_size(eng_ceil_div(n, nr) * nr, units + extra, bytes) &&
+           eng_mul_size(*bytes, sizeof(uint32_t), bytes);
+}
+
+static eng_packed place(const kern_table *k, eng_precision precision, size_t n, size_t depth, void *memory)
+{
+    size_t nr = k->gemm_blocks.nr, columns = eng_ceil_div(n, nr) * nr;
+    eng_packed p = {.precision = precision, .n = n, .k = depth, .nr = nr, .panels = memory};
+    p.units = eng_ceil_div(depth, eng_precision_group(precision));
+    if (precision != ENG_INT8) return p;
+    p.scale = (float *)(p.panels + columns * p.units);
+    p.correction = (int32_t *)(p.scale + columns);
+    return p;
+}
+
+eng_status eng_packed_new(const kern_table *k, eng_precision precision, size_t n, size_t depth, eng_packed *out,
+                          eng_error *err)
+{
+    size_t bytes;
+    *out = (eng_packed){0};
+    if (precision == ENG_INT8 && depth > MAX_INT8_DEPTH)
+        return eng_fail(err, ENG_E_UNSUPPORTED, "a weight of %zu x %zu: int8 sums up to %d products", n, depth,
+                        MAX_INT8_DEPTH);
+    if (!eng_packed_bytes(k, precision, n, depth, &bytes))
         return eng_fail(err, ENG_E_MEMORY, "a weight of %zu x %zu is too large", n, depth);
+    void *memory = bytes < SMALL_BYTES ? eng_alloc(bytes, 1) : eng_alloc_pages(bytes);
+    if (!memory) return eng_fail(err, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, depth);
+    *out = place(k, precision, n, depth, memory);
     out->bytes = bytes;
-    out->panels = bytes < SMALL_BYTES ? eng_alloc(bytes, 1) : eng_alloc_pages(bytes);
-    if (!out->panels) return eng_fail(err, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, depth);
     return ENG_OK;
+}
+
+eng_packed eng_packed_borrow(const kern_table *k, eng_precision precision, size_t n, size_t depth, void *memory)
+{
+    eng_packed p = place(k, precision, n, depth, memory);
+    p.borrowed = true;
+    return p;
 }
 
 void eng_packed_free(eng_packed *p)
 {
-    if (p->bytes < SMALL_BYTES) eng_free(p->panels);
-    else eng_free_pages(p->panels, p->bytes);
+    if (!p->borrowed) {
+        if (p->bytes < SMALL_BYTES)
+            eng_free(p->panels);
+        else
+            eng_free_pages(p->panels, p->bytes);
+    }
     *p = (eng_packed){0};
 }
 
-void eng_packed_fill(const kern_table *k, eng_packed *p, size_t first, size_t count, const float *w, size_t ldw)
+/* Quantises a row of W: the kernel's unsigned bytes less 128, and their sum. */
+static void quantise_row(const kern_table *k, eng_packed *p, size_t row, const float *w, uint32_t *units)
+{
+    float inverse;
+    p->scale[row] = eng_quantised_scale(k->absmax_f32(p->k, w), &inverse);
+    eng_layout_row(k, ENG_INT8, p->k, w, inverse, units);
+    const uint8_t *bytes = (const uint8_t *)units;
+    int32_t sum = 0;
+    for (size_t i = 0; i < p->k; i++) sum += bytes[i] - 128;
+    p->correction[row] = -128 * sum;
+    for (size_t i = 0; i < p->units; i++) units[i] ^= 0x80808080u;
+}
+
+bool eng_packed_fill(const kern_table *k, eng_arena *scratch, eng_packed *p, size_t first, size_t count, const float *w,
+                     size_t ldw)
 {
     ENG_CHECK(first % p->nr == 0 && first + count <= p->n && (count % p->nr == 0 || first + count == p->n),
               "rows %zu + %zu of %zu, panels of %zu", first, count, p->n, p->nr);
-    for (size_t j = 0; j < count; j += p->nr)
-        k->gemm_pack(p->nr, count - j < p->nr ? count - j : p->nr, p->k, w + j * ldw, ldw, p->panels + (first + j) * p->k);
+    eng_arena_mark mark = eng_arena_save(scratch);
+    uint32_t *units = p->precision == ENG_F32 ? NULL : eng_arena_alloc(scratch, p->nr * p->units, sizeof *units);
+    if (p->precision != ENG_F32 && !units) return false;
+    for (size_t j = first; j < first + count; j += p->nr) {
+        size_t n = eng_min(p->nr, first + count - j);
+        const float *rows = w + (j - first) * ldw;
+        float *panel = (float *)(p->panels + j * p->units);
+        if (p->precision == ENG_F32) {
+            k->gemm_pack(p->nr, n, p->k, rows, ldw, panel);
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (p->precision == ENG_INT8)
+                quantise_row(k, p, j + i, rows + i * ldw, units + i * p->units);
+            else
+                eng_layout_row(k, p->precision, p->k, rows + i * ldw, 0, units + i * p->units);
+        }
+        k->gemm_pack(p->nr, n, p->units, (const float *)units, p->units, panel);
+        for (size_t i = n; i < p->nr && p->precision == ENG_INT8; i++) p->scale[j + i] = 0, p->correction[j + i] = 0;
+    }
+    eng_arena_rewind(scratch, mark);
+    return true;
 }

@@ -48,8 +48,8 @@ typedef struct kern_gemm_blocks {
 /* A row stride of A that says: a is a panel, [k][mr]. */
 enum { KERN_PANEL = 0 };
 
-/* What to fetch into L2 while a GEMM micro-kernel runs: the cache line at start + p / 4 * step bytes in step p of k. Any
- * address will do: a prefetch of one that is not there does nothing. */
+/* What to fetch into L2 while a GEMM micro-kernel runs: in every fourth step p of k the cache line at start + p / 4 * step
+ * bytes and the one behind it. Any address will do: a prefetch of one that is not there does nothing. */
 typedef struct kern_ahead {
     const void *start;
     size_t step;
@@ -103,7 +103,8 @@ typedef struct kern_table {
     /* y[i] = round(x[i] * inverse_scale) + 128, to nearest even, held to [1, 255]; NaN becomes 128. [exact] */
     void (*quantise_u8)(size_t n, const float *x, float inverse_scale, uint8_t *y);
 
-    /* max_i |x[i]|, 0 for n = 0; infinite if any is, NaN not looked at. [exact] */
+    /* max_i |x[i]|, 0 for n = 0; NaN if any is NaN (as if by comparing the bits of the magnitudes). [exact, but for which
+     * NaN] */
     float (*absmax_f32)(size_t n, const float *x);
 
     /* c[i,j] = act(c[i,j] + bias[j]) + residual[i,j]. bias and residual may be NULL. residual may be c's own source

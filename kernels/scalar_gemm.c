@@ -79,7 +79,7 @@ static float kern_absmax_f32_scalar(size_t n, const float *x)
 {
     float most = 0.0f;
     for (size_t i = 0; i < n; i++)
-        if (fabsf(x[i]) > most) most = fabsf(x[i]);
+        if (!(fabsf(x[i]) <= most)) most = isnan(most) ? most : fabsf(x[i]);
     return most;
 }
 

@@ -215,7 +215,7 @@ static void pack_task(void *arg, size_t task, size_t worker)
     }
     for (size_t i = 0; i < rows; i++)
         if (!r->source(r->arg, first + i, w + i * r->k, scratch)) r->failed[worker] = true;
-    if (!r->out->data) eng_packed_fill(r->l->k, &r->out->packed, first, rows, w, r->k);
+    if (!r->out->data && !eng_packed_fill(r->l->k, scratch, &r->out->packed, first, rows, w, r->k)) r->failed[worker] = true;
     eng_arena_rewind(scratch, mark);
 }
 
@@ -228,7 +228,7 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
         out->grad = eng_mul_size(n, k, &count) ? new_gradient(l, count) : NULL;
         out->data = out->grad ? eng_arena_alloc(l->memory, count, sizeof(float)) : NULL;
         if (!out->data) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
-    } else if (eng_packed_new(l->k, n, k, &out->packed, l->err)) {
+    } else if (eng_packed_new(l->k, ENG_F32, n, k, &out->packed, l->err)) {
         l->status = l->err->status;
     }
     if (l->status) return;

@@ -1,5 +1,5 @@
-/* Engine: arenas, threads, random numbers, and each op against its definition in double precision, with the promise that
- * bits depend neither on the batch nor on the number of threads. */
+/* Engine: arenas, threads, random numbers, and each op against its definition in double precision, with the promise
+ * that bits depend neither on the batch nor on the number of threads. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdint.h>
@@ -169,49 +169,6 @@ Test(random, streams_are_positions)
     cr_assert(fabs(sum / N) < 0.06 && fabs(squares / N - 1) < 0.1, "mean %g, variance %g", sum / N, squares / N);
 }
 
-/* ---- GEMM ---- */
-
-static void gemm_case(support_engine *one, support_engine *two, size_t m, size_t n, size_t k, size_t lda)
-{
-    size_t span = m ? (m - 1) * lda + k : 0;
-    float *a = support_normal(1, span + 1, 1), *w = support_normal(2, n * k + 1, 1), *bias = support_normal(3, n + 1, 1);
-    float *residual = support_normal(4, m * n + 1, 1);
-    float *got = eng_alloc_zero(m * n + 1, sizeof *got), *want = eng_alloc_zero(m * n + 1, sizeof *want);
-    eng_packed packed;
-    cr_assert_eq(eng_packed_new(&one->ctx.k, n, k, &packed, NULL), ENG_OK);
-    eng_packed_fill(&one->ctx.k, &packed, 0, n, w, k);
-    eng_epilogue e = {bias, KERN_ACT_RELU, residual, n};
-    eng_gemm(&one->ctx, m, a, lda, &packed, got, n, &e);
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            float sum = 0;
-            for (size_t p = 0; p < k; p++) sum = fmaf(a[i * lda + p], w[j * k + p], sum);
-            sum += bias[j];
-            want[i * n + j] = (sum > 0 ? sum : 0) + residual[i * n + j];
-        }
-    if (m && n) cr_assert(cmp_bits(got, want, m * n, report, sizeof report), "%zu x %zu x %zu: %s", m, n, k, report);
-    eng_gemm(&two->ctx, m, a, lda, &packed, got, n, &e);
-    if (m && n) cr_assert(cmp_bits(got, want, m * n, report, sizeof report), "2 threads: %s", report);
-    cr_assert(eng_gemm_serial(&one->ctx.k, eng_pool_scratch(one->ctx.pool, 0), m, a, lda, &packed, got, n, &e));
-    if (m && n) cr_assert(cmp_bits(got, want, m * n, report, sizeof report), "serial: %s", report);
-    eng_packed_free(&packed);
-    eng_free(a), eng_free(w), eng_free(bias), eng_free(residual), eng_free(got), eng_free(want);
-}
-
-Test(ops, gemm_is_one_chain_of_multiply_adds)
-{
-    support_engine *one = support_engine_new(1), *two = support_engine_new(2);
-    gemm_case(one, two, 1, 1, 1, 1);
-    gemm_case(one, two, 0, 5, 3, 3);
-    gemm_case(one, two, 3, 7, 0, 1);
-    gemm_case(one, two, 37, 65, 300, 300);
-    gemm_case(one, two, 300, 33, 10, 5);     /* overlapping rows: the first convolution */
-    gemm_case(one, two, 65, 40, 700, 64);    /* and the positional one */
-    gemm_case(one, two, 301, 530, 520, 533); /* several blocks each way */
-    support_engine_free(one);
-    support_engine_free(two);
-}
-
 /* ---- Attention ---- */
 
 /* Definition, in double, of one utterance and head. */
@@ -286,8 +243,9 @@ static void grouped_conv_case(support_engine *e, size_t kernel, size_t groups, s
     for (size_t g = 0; g < groups; g++) {
         packed[g].n = width;
         packed[g].k = kernel * width;
-        cr_assert_eq(eng_packed_new(&e->ctx.k, width, kernel * width, &packed[g].packed, NULL), ENG_OK);
-        eng_packed_fill(&e->ctx.k, &packed[g].packed, 0, width, w + g * width * kernel * width, kernel * width);
+        cr_assert_eq(eng_packed_new(&e->ctx.k, ENG_F32, width, kernel * width, &packed[g].packed, NULL), ENG_OK);
+        cr_assert(eng_packed_fill(&e->ctx.k, eng_pool_scratch(e->ctx.pool, 0), &packed[g].packed, 0, width,
+                                  w + g * width * kernel * width, kernel * width));
     }
     for (size_t u = 0; u < N; u++)
         for (size_t t = offset[u]; t < offset[u + 1]; t++)
@@ -304,7 +262,8 @@ static void grouped_conv_case(support_engine *e, size_t kernel, size_t groups, s
             }
     eng_grouped_conv_weights weights = {groups, kernel, packed, {bias, NULL}};
     eng_tensor got = eng_grouped_conv_residual(&e->ctx, (eng_batch){N, offset}, x, weights, KERN_ACT_RELU);
-    cr_assert(cmp_abs(got.data, want, FRAMES * channels, 2e-5, report, sizeof report), "kernel %zu: %s", kernel, report);
+    cr_assert(cmp_abs(got.data, want, FRAMES * channels, 2e-5, report, sizeof report), "kernel %zu: %s", kernel,
+              report);
     for (size_t g = 0; g < groups; g++) eng_packed_free(&packed[g].packed);
     eng_free(x.data), eng_free(w), eng_free(bias), eng_free(want), eng_free(packed);
 }
@@ -327,8 +286,8 @@ Test(ops, linear_and_layer_norm)
     eng_tensor x = {support_normal(31, ROWS * IN, 2), ROWS, IN, IN, NULL};
     float *w = support_normal(32, OUT * IN, 1), *bias = support_normal(33, OUT, 1), *want = eng_alloc(ROWS * OUT, 4);
     eng_weight weight = {.n = OUT, .k = IN}, loose = {.n = OUT, .k = IN, .data = w};
-    cr_assert_eq(eng_packed_new(&e->ctx.k, OUT, IN, &weight.packed, NULL), ENG_OK);
-    eng_packed_fill(&e->ctx.k, &weight.packed, 0, OUT, w, IN);
+    cr_assert_eq(eng_packed_new(&e->ctx.k, ENG_F32, OUT, IN, &weight.packed, NULL), ENG_OK);
+    cr_assert(eng_packed_fill(&e->ctx.k, eng_pool_scratch(e->ctx.pool, 0), &weight.packed, 0, OUT, w, IN));
     for (size_t i = 0; i < ROWS; i++)
         for (size_t j = 0; j < OUT; j++) {
             double sum = bias[j];
