@@ -81,16 +81,18 @@ typedef struct kern_table {
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
     /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in its
-     * lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr; k counts units. A chain of
-     * fused multiply-adds into float, element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which
-     * moreover takes subnormal numbers for zeros. Agrees with scalar to the rounding of a sum of 2k products. */
+     * lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda >= mr, ldb >= nr; k counts units. Of A the
+     * first m columns are read; B's and the rest as in gemm_f32. A chain of fused multiply-adds into float, element
+     * 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal numbers for
+     * zeros. Agrees with scalar to the rounding of a sum of 2k products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb, float *c,
                       size_t ldc, bool accumulate, const kern_ahead *ahead);
 
     /* The product of 8-bit integers [exact], from panels as above whose units hold four bytes, elements 4p .. 4p+3, lowest
      * byte first: A's are the quantised values + 128, unsigned (quantise_u8), B's are signed.
      *   C[i,j] = (float)(sum_p a * b + correction[j]) * (row_scale[i] * column_scale[j])
-     * with correction[j] = -128 * sum_p b[p,j], which takes the 128 away again. The sum is exact for 4k <= 65536. */
+     * with correction[j] = -128 * sum_p b[p,j], which takes the 128 away again; a kernel that does without the 128 need
+     * not read it. The sum is exact for 4k <= 65536. correction and column_scale [n], row_scale [m]. */
     void (*gemm_i8)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                     const int32_t *correction, const float *row_scale, const float *column_scale, float *c, size_t ldc,
                     const kern_ahead *ahead);

@@ -77,6 +77,10 @@ float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float 
 /* n doubles: a copy of from, or where that is NULL normal ones that no float holds. */
 double *conf_f64(conf_run *r, size_t n, const double *from);
 
+/* Rows [0, rows) of x [rows][k] as a GEMM panel [k][ld] of units, columns rows..width-1 sentinel and beyond `width` not
+ * part of the block. */
+uint32_t *conf_panel(conf_run *r, size_t width, size_t ld, size_t rows, size_t k, const uint32_t *x);
+
 /* What gradients are added to: zero in half of the calls, in the others normal. */
 float *conf_gradient(conf_run *r, size_t rows, size_t n, size_t ld);
 
@@ -125,7 +129,11 @@ double conf_share_gelu(float x, float got, float want);
 
 /* ---- The tests, one a kernel ---------------------------------------------------------------------------------- */
 void conf_gemm_f32(conf_run *r);
+void conf_gemm_bf16(conf_run *r);
+void conf_gemm_i8(conf_run *r);
 void conf_gemm_pack(conf_run *r);
+void conf_quantise_u8(conf_run *r);
+void conf_absmax_f32(conf_run *r);
 void conf_epilogue_f32(conf_run *r);
 void conf_layer_norm_f32(conf_run *r);
 void conf_channel_moments_f32(conf_run *r);
@@ -149,6 +157,8 @@ void conf_f16_to_f32(conf_run *r);
 void conf_f32_to_f16(conf_run *r);
 void conf_bf16_to_f32(conf_run *r);
 void conf_f32_to_bf16(conf_run *r);
+void conf_f32_to_bf16_pairs(conf_run *r);
+void conf_bf16_pairs_to_f32(conf_run *r);
 void conf_transpose_f32(conf_run *r);
 void conf_channel_sum_f32(conf_run *r);
 void conf_channel_dot_f32(conf_run *r);
@@ -171,9 +181,10 @@ typedef struct conf_breakage {
     conf_kernel broken;
 } conf_breakage;
 
-/* All breakages, those of the kernels of the backward pass apart; count receives their number. The broken kernels call
- * the scalar ones. */
+/* All breakages, those of the reduced precisions and of the kernels of the backward pass apart; count receives their
+ * number. The broken kernels call the scalar ones. */
 const conf_breakage *conf_breakages(size_t *count);
+const conf_breakage *conf_breakages_reduced(size_t *count);
 const conf_breakage *conf_breakages_backward(size_t *count);
 
 #endif

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-    SLOT_BYTES = 1 << 19, /* a multiple of every page size in use */
+    SLOT_BYTES = 1 << 23, /* a multiple of every page size in use; only what is touched takes memory */
     GUARD_BYTES = 256,    /* of sentinel on either side: four vectors of the widest kind */
 };
 
@@ -111,6 +111,14 @@ float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float 
     if (n > 0)
         for (size_t i = 0; i < rows; i++) memcpy(x + i * ld, from + i * ldfrom, n * sizeof *x);
     return x;
+}
+
+uint32_t *conf_panel(conf_run *r, size_t width, size_t ld, size_t rows, size_t k, const uint32_t *x)
+{
+    uint32_t *panel = conf_place(r, k, width, ld, sizeof *panel);
+    for (size_t p = 0; p < k; p++)
+        for (size_t i = 0; i < rows; i++) panel[p * ld + i] = x[i * k + p];
+    return panel;
 }
 
 double *conf_f64(conf_run *r, size_t n, const double *from)
