@@ -15,4 +15,5 @@ void kern_table_fill_avx512(kern_table *t)
     kern_table_fill_avx512_backward_norm(t);
     kern_table_fill_avx512_backward_attention(t);
     kern_table_fill_avx512_optimizer(t);
+    kern_table_fill_avx512_quantise(t);
 }

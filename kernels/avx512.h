@@ -30,6 +30,7 @@ void kern_table_fill_avx512_backward_math(kern_table *t);
 void kern_table_fill_avx512_backward_norm(kern_table *t);
 void kern_table_fill_avx512_backward_attention(kern_table *t);
 void kern_table_fill_avx512_optimizer(kern_table *t);
+void kern_table_fill_avx512_quantise(kern_table *t);
 
 /* The first min(n, 16) of 16 lanes. */
 static inline __mmask16 kern_lanes_avx512(size_t n)

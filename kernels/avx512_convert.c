@@ -29,18 +29,44 @@ static void kern_bf16_to_f32_avx512(size_t n, const uint16_t *x, float *y)
     }
 }
 
-/* By integers, not by AVX512-BF16, which flushes denormals: adding 0x7fff and the last kept bit rounds to even. */
+/* bf16 of 16 floats in the upper halves; the lower ones are of no use. By integers, not by AVX512-BF16, which flushes
+ * denormals: adding 0x7fff and the last kept bit rounds to even. */
+static inline __m512i round_to_bf16(__m512 v)
+{
+    const __m512i u = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    return _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u, _mm512_set1_epi32(0x400000));
+}
+
 static void kern_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
 {
     for (size_t i = 0; i < n; i += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - i);
-        const __m512 v = _mm512_maskz_loadu_ps(lanes, x + i);
-        const __m512i u = _mm512_castps_si512(v), upper = _mm512_srli_epi32(u, 16);
-        const __m512i bias = _mm512_add_epi32(_mm512_set1_epi32(0x7fff), _mm512_and_si512(upper, _mm512_set1_epi32(1)));
-        const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, bias), 16);
-        const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-        const __m512i bits = _mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(0x40));
-        _mm256_mask_storeu_epi16(y + i, lanes, _mm512_cvtepi32_epi16(bits));
+        const __m512i upper = round_to_bf16(_mm512_maskz_loadu_ps(lanes, x + i));
+        _mm256_mask_storeu_epi16(y + i, lanes, _mm512_cvtepi32_epi16(_mm512_srli_epi32(upper, 16)));
+    }
+}
+
+static void kern_f32_to_bf16_pairs_avx512(size_t n, const float *low, const float *high, uint32_t *y)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512i lower = _mm512_srli_epi32(round_to_bf16(_mm512_maskz_loadu_ps(lanes, low + i)), 16);
+        const __m512i upper =
+            high != NULL ? round_to_bf16(_mm512_maskz_loadu_ps(lanes, high + i)) : _mm512_setzero_si512();
+        _mm512_mask_storeu_epi32(y + i, lanes, _mm512_mask_blend_epi16(0xaaaaaaaau, lower, upper));
+    }
+}
+
+static void kern_bf16_pairs_to_f32_avx512(size_t n, const uint32_t *x, float *low, float *high)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const __mmask16 lanes = kern_lanes_avx512(n - i);
+        const __m512i pair = _mm512_maskz_loadu_epi32(lanes, x + i);
+        _mm512_mask_storeu_epi32(low + i, lanes, _mm512_slli_epi32(pair, 16));
+        if (high == NULL) continue;
+        _mm512_mask_storeu_epi32(high + i, lanes, _mm512_and_si512(pair, _mm512_set1_epi32((int)0xffff0000u)));
     }
 }
 
@@ -50,4 +76,6 @@ void kern_table_fill_avx512_convert(kern_table *t)
     t->f32_to_f16 = kern_f32_to_f16_avx512;
     t->bf16_to_f32 = kern_bf16_to_f32_avx512;
     t->f32_to_bf16 = kern_f32_to_bf16_avx512;
+    t->f32_to_bf16_pairs = kern_f32_to_bf16_pairs_avx512;
+    t->bf16_pairs_to_f32 = kern_bf16_pairs_to_f32_avx512;
 }

@@ -48,8 +48,8 @@ typedef struct kern_gemm_blocks {
 /* A row stride of A that says: a is a panel, [k][mr]. */
 enum { KERN_PANEL = 0 };
 
-/* What to fetch into L2 while a GEMM micro-kernel runs: in every fourth step p of k the cache line at start + p / 4 * step
- * bytes and the one behind it. Any address will do: a prefetch of one that is not there does nothing. */
+/* What to fetch into L2 while a GEMM micro-kernel runs: in every fourth step p of k the cache line at start + p / 4 *
+ * step bytes and the one behind it. Any address will do: a prefetch of one that is not there does nothing. */
 typedef struct kern_ahead {
     const void *start;
     size_t step;
@@ -80,16 +80,16 @@ typedef struct kern_table {
     void (*gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
-    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in its
-     * lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda >= mr, ldb >= nr; k counts units. Of A the
-     * first m columns are read; B's and the rest as in gemm_f32. A chain of fused multiply-adds into float, element
+    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in
+     * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda >= mr, ldb >= nr; k counts units. Of A
+     * the first m columns are read; B's and the rest as in gemm_f32. A chain of fused multiply-adds into float, element
      * 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal numbers for
      * zeros. Agrees with scalar to the rounding of a sum of 2k products. */
-    void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb, float *c,
-                      size_t ldc, bool accumulate, const kern_ahead *ahead);
+    void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
+                      float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
-    /* The product of 8-bit integers [exact], from panels as above whose units hold four bytes, elements 4p .. 4p+3, lowest
-     * byte first: A's are the quantised values + 128, unsigned (quantise_u8), B's are signed.
+    /* The product of 8-bit integers [exact], from panels as above whose units hold four bytes, elements 4p .. 4p+3,
+     * lowest byte first: A's are the quantised values + 128, unsigned (quantise_u8), B's are signed.
      *   C[i,j] = (float)(sum_p a * b + correction[j]) * (row_scale[i] * column_scale[j])
      * with correction[j] = -128 * sum_p b[p,j], which takes the 128 away again; a kernel that does without the 128 need
      * not read it. The sum is exact for 4k <= 65536. correction and column_scale [n], row_scale [m]. */
@@ -257,9 +257,10 @@ typedef struct kern_cpu {
 
 kern_cpu kern_cpu_probe(void);
 
-/* Fills t with the kernels of the tier, and of the tiers below it where it has none of its own. Returns false, with t
+/* Fills t with the kernels of the tier, of the tiers below it where it has none of its own, and of those of the
+ * capabilities that belong to the tier and that this build contains; others do nothing. Returns false, with t
  * untouched, when this build does not contain the tier or kern_table_check refuses the result. Does not look at the
- * CPU: running a kernel of a tier that the CPU lacks ends the process. */
+ * CPU: running a kernel of a tier or a capability that the CPU lacks ends the process. */
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
 
 /* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0. */
@@ -271,10 +272,11 @@ const char *kern_tier_name(kern_tier tier);
 /* Finds the tier of that name. Returns false when there is none. */
 bool kern_tier_find(const char *name, kern_tier *tier);
 
-/* Each tier's own overrides; only kern_table_fill calls them. */
+/* Each tier's own overrides, and each capability's; only kern_table_fill calls them. */
 void kern_table_fill_scalar(kern_table *t);
 void kern_table_fill_neon(kern_table *t);
 void kern_table_fill_avx2(kern_table *t);
 void kern_table_fill_avx512(kern_table *t);
+void kern_table_fill_avx512_vnni(kern_table *t);
 
 #endif

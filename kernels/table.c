@@ -18,6 +18,18 @@ bool kern_table_check(const kern_table *t)
     return true;
 }
 
+#ifdef KERN_HAVE_AVX512
+static void fill_avx512(kern_table *t, unsigned caps)
+{
+    kern_table_fill_avx2(t);
+    kern_table_fill_avx512(t);
+#ifdef KERN_HAVE_AVX512_VNNI
+    if (caps & KERN_CAP_AVX512_VNNI) kern_table_fill_avx512_vnni(t);
+#endif
+    (void)caps;
+}
+#endif
+
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
 {
     kern_table fresh = {0};
@@ -31,10 +43,7 @@ bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
     case KERN_TIER_AVX2: kern_table_fill_avx2(&fresh); break;
 #endif
 #ifdef KERN_HAVE_AVX512
-    case KERN_TIER_AVX512:
-        kern_table_fill_avx2(&fresh);
-        kern_table_fill_avx512(&fresh);
-        break;
+    case KERN_TIER_AVX512: fill_avx512(&fresh, caps); break;
 #endif
     default: return false;
     }

@@ -1,8 +1,9 @@
 /* conformance: compares the kernels of every tier with the scalar tier, the specification.
  *
- * One line a kernel and tier: cases, and the worst error as a share of the bound. The last line counts: a kernel in a
- * tier is one. --self-test breaks kernels on purpose and requires that each breakage is noticed.
- * Exit code: 0 all passed, 1 a failure, 2 usage, 77 the tier asked for is absent (meson counts it as skipped). */
+ * One line a kernel and tier: cases, and the worst error as a share of the bound. Kernels that a capability of the CPU
+ * replaces have a second line, as tier+capability. The last line counts: a kernel in a tier is one. --self-test breaks
+ * kernels on purpose and requires that each breakage is noticed. Exit code: 0 all passed, 1 a failure, 2 usage, 77 the
+ * tier asked for is absent (meson counts it as skipped). */
 #include "tests/conformance.h"
 
 #include <errno.h>
@@ -104,28 +105,75 @@ static size_t count_untested(void)
 }
 
 typedef struct counts {
-    size_t passed, failed;
+    size_t passed, failed, skipped;
 } counts;
 
-static void run_tier(conf_run *r, kern_tier tier, const kern_cpu *cpu, const char *kernel, uint64_t seed, counts *total)
+/* A table whose kernels are tested; of those that it shares with base, if that is not NULL, only base's are. */
+typedef struct subject {
+    const char *name;
+    kern_table table;
+    const kern_table *base;
+} subject;
+
+/* Capabilities, each tested by itself on top of its tier. */
+static const struct capability {
+    kern_tier tier;
+    unsigned bit;
+    const char *name;
+} capabilities[] = {
+    {KERN_TIER_AVX512, KERN_CAP_AVX512_VNNI, "avx512+vnni"},
+    {KERN_TIER_AVX512, KERN_CAP_AVX512_BF16, "avx512+bf16"},
+};
+enum { CAPABILITIES = sizeof capabilities / sizeof *capabilities };
+
+static void run_subject(conf_run *r, const subject *s, const char *kernel, uint64_t seed, counts *total)
 {
-    kern_table ref, sut;
-    if (!kern_table_fill(&ref, KERN_TIER_SCALAR, 0) || !kern_table_fill(&sut, tier, cpu->caps)) {
-        printf("FAIL %s: the table is incomplete\n", kern_tier_name(tier));
+    kern_table ref;
+    if (!kern_table_fill(&ref, KERN_TIER_SCALAR, 0)) {
+        printf("FAIL %s: the scalar table is incomplete\n", s->name);
         total->failed++;
         return;
     }
     for (size_t i = 0; i < TESTS; i++) {
+        const size_t slot = tests[i].slot;
         if (kernel != NULL && strcmp(kernel, tests[i].name) != 0) continue;
-        const bool passed = run_test(r, &tests[i], &ref, &sut, seed);
+        if (s->base != NULL &&
+            memcmp((const char *)&s->table + slot, (const char *)s->base + slot, sizeof(conf_kernel)) == 0)
+            continue;
+        const bool passed = run_test(r, &tests[i], &ref, &s->table, seed);
         if (passed)
-            printf("ok   %-6s %-26s %7zu cases, worst error %.2f of the bound (%s)\n", kern_tier_name(tier),
-                   tests[i].name, r->cases, r->worst, tests[i].bound);
+            printf("ok   %-11s %-26s %7zu cases, worst error %.2f of the bound (%s)\n", s->name, tests[i].name,
+                   r->cases, r->worst, tests[i].bound);
         else
-            printf("FAIL %-6s %-26s %s\n", kern_tier_name(tier), tests[i].name, r->message);
+            printf("FAIL %-11s %-26s %s\n", s->name, tests[i].name, r->message);
         total->passed += passed;
         total->failed += !passed;
         fflush(stdout);
+    }
+}
+
+/* The tier without capabilities, which inherits where it is lacking, then what each capability of the CPU changes. */
+static void run_tier(conf_run *r, kern_tier tier, const kern_cpu *cpu, const char *kernel, uint64_t seed, counts *total)
+{
+    subject plain = {.name = kern_tier_name(tier)};
+    if (!kern_table_fill(&plain.table, tier, 0)) {
+        printf("FAIL %s: the table is incomplete\n", plain.name);
+        total->failed++;
+        return;
+    }
+    run_subject(r, &plain, kernel, seed, total);
+    for (size_t i = 0; i < CAPABILITIES; i++) {
+        if (capabilities[i].tier != tier) continue;
+        subject more = {.name = capabilities[i].name, .base = &plain.table};
+        if (!(cpu->caps & capabilities[i].bit)) {
+            printf("skipped: %s: this CPU does not have it\n", more.name);
+            total->skipped++;
+        } else if (kern_table_fill(&more.table, tier, capabilities[i].bit)) {
+            run_subject(r, &more, kernel, seed, total);
+        } else {
+            printf("FAIL %s: the table is incomplete\n", more.name);
+            total->failed++;
+        }
     }
 }
 
@@ -162,8 +210,8 @@ static void run_breakages(conf_run *r, const conf_breakage *breakages, size_t co
 /* All breakages, and that no kernel goes without one. */
 static void run_self_test(conf_run *r, uint64_t seed, counts *total)
 {
-    const conf_breakage *(*const lists[])(size_t *count) = {conf_breakages, conf_breakages_reduced,
-                                                            conf_breakages_backward};
+    typedef const conf_breakage *(*list)(size_t *count);
+    static const list lists[] = {conf_breakages, conf_breakages_reduced, conf_breakages_backward};
     bool covered[TESTS] = {false};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         size_t count;
@@ -222,7 +270,8 @@ int main(int argc, char **argv)
     options o;
     kern_tier only = KERN_TIER_SCALAR;
     if (!parse(argc, argv, &o) || (o.tier != NULL && !kern_tier_find(o.tier, &only))) {
-        fprintf(stderr, "usage: conformance [--tier scalar|neon|avx2|avx512] [--kernel NAME] [--seed N] [--self-test]\n");
+        fprintf(stderr,
+                "usage: conformance [--tier scalar|neon|avx2|avx512] [--kernel NAME] [--seed N] [--self-test]\n");
         return 2;
     }
     const kern_cpu cpu = kern_cpu_probe();
@@ -248,6 +297,8 @@ int main(int argc, char **argv)
             else
                 run_tier(&r, tier, &cpu, o.kernel, o.seed, &total);
         }
-    printf("%zu passed, %zu failed\n", total.passed, total.failed);
+    printf("%zu passed, %zu failed", total.passed, total.failed);
+    if (total.skipped > 0) printf(", %zu skipped", total.skipped);
+    putchar('\n');
     return total.failed == 0 && total.passed > 0 ? 0 : 1;
 }

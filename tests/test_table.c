@@ -66,6 +66,45 @@ Test(table, inconsistent_blocks_are_refused)
     cr_assert(!kern_table_check(&good));
 }
 
+/* What a capability may replace: only the kernels made for it, and only where the build has them. */
+static void only_these_differ(const kern_table *plain, const kern_table *more, size_t slot, bool replaced)
+{
+    for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof *plain; at += sizeof plain->gemm_f32) {
+        const bool differs = memcmp((const char *)plain + at, (const char *)more + at, sizeof plain->gemm_f32) != 0;
+        cr_assert_eq(differs, at == slot && replaced, "slot at byte %zu", at);
+    }
+    cr_assert_eq(memcmp(&plain->gemm_blocks, &more->gemm_blocks, sizeof plain->gemm_blocks), 0);
+}
+
+Test(table, capabilities_replace_their_kernels_alone)
+{
+    bool vnni = false;
+#ifdef KERN_HAVE_AVX512_VNNI
+    vnni = true;
+#endif
+    for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
+        const bool avx512 = i == KERN_TIER_AVX512;
+        kern_table plain, more;
+        if (!kern_table_fill(&plain, (kern_tier)i, 0)) continue;
+        cr_assert(kern_table_fill(&more, (kern_tier)i, KERN_CAP_AVX512_VNNI));
+        only_these_differ(&plain, &more, offsetof(kern_table, gemm_i8), avx512 && vnni);
+        cr_assert(!more.bf16_is_fast);
+    }
+}
+
+/* A micro-kernel of floats knows the width of its tier's panels; a tier that changes the tile brings its own. The
+ * others are told it, and conformance tries those that a tier inherits on its panels. */
+Test(table, a_tile_comes_with_its_micro_kernel)
+{
+    for (unsigned i = 0; i < KERN_TIER_COUNT; i++)
+        for (unsigned j = 0; j < i; j++) {
+            kern_table a, b;
+            if (!kern_table_fill(&a, (kern_tier)i, 0) || !kern_table_fill(&b, (kern_tier)j, 0)) continue;
+            if (a.gemm_blocks.mr == b.gemm_blocks.mr && a.gemm_blocks.nr == b.gemm_blocks.nr) continue;
+            cr_assert(a.gemm_f32 != b.gemm_f32, "%s and %s", kern_tier_name(a.tier), kern_tier_name(b.tier));
+        }
+}
+
 Test(table, names_go_both_ways)
 {
     for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
