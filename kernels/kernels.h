@@ -81,10 +81,11 @@ typedef struct kern_table {
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
     /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in
-     * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda >= mr, ldb >= nr; k counts units. Of A
-     * the first m columns are read; B's and the rest as in gemm_f32. A chain of fused multiply-adds into float, element
-     * 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal numbers for
-     * zeros. Agrees with scalar to the rounding of a sum of 2k products. */
+     * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr, for the sake of kernels
+     * that a tier with another tile inherits; k counts units. Of A the first m columns are read; the rest as in
+     * gemm_f32. A chain of fused multiply-adds into float, element 2p + 1 before 2p: the order of AVX512-BF16's
+     * VDPBF16PS (Intel SDM), which moreover takes subnormal numbers for zeros. Agrees with scalar to the rounding of a
+     * sum of 2k products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
@@ -277,6 +278,7 @@ void kern_table_fill_scalar(kern_table *t);
 void kern_table_fill_neon(kern_table *t);
 void kern_table_fill_avx2(kern_table *t);
 void kern_table_fill_avx512(kern_table *t);
+void kern_table_fill_avx512_bf16(kern_table *t);
 void kern_table_fill_avx512_vnni(kern_table *t);
 
 #endif

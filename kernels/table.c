@@ -23,6 +23,9 @@ static void fill_avx512(kern_table *t, unsigned caps)
 {
     kern_table_fill_avx2(t);
     kern_table_fill_avx512(t);
+#ifdef KERN_HAVE_AVX512_BF16
+    if (caps & KERN_CAP_AVX512_BF16) kern_table_fill_avx512_bf16(t);
+#endif
 #ifdef KERN_HAVE_AVX512_VNNI
     if (caps & KERN_CAP_AVX512_VNNI) kern_table_fill_avx512_vnni(t);
 #endif

@@ -177,6 +177,21 @@ static void run_tier(conf_run *r, kern_tier tier, const kern_cpu *cpu, const cha
     }
 }
 
+/* The kernel of AVX512-BF16, by emulation, on top of the avx512 tier. */
+static void run_emulated(conf_run *r, kern_tier tier, const char *kernel, uint64_t seed, counts *total)
+{
+#ifdef CONF_EMULATED_BF16
+    kern_table plain;
+    subject emulated = {.name = "avx512 with bf16 emulated", .base = &plain};
+    if (tier != KERN_TIER_AVX512 || !kern_table_fill(&plain, tier, 0)) return;
+    emulated.table = plain;
+    conf_table_fill_emulated_bf16(&emulated.table);
+    run_subject(r, &emulated, kernel, seed, total);
+#else
+    (void)r, (void)tier, (void)kernel, (void)seed, (void)total;
+#endif
+}
+
 static const conf_test *find_test(const char *name)
 {
     for (size_t i = 0; i < TESTS; i++)
@@ -294,8 +309,10 @@ int main(int argc, char **argv)
             if (o.tier != NULL && tier != only) continue;
             if (absent(tier, &cpu) != NULL)
                 printf("skipped: tier %s: %s\n", kern_tier_name(tier), absent(tier, &cpu));
-            else
+            else {
                 run_tier(&r, tier, &cpu, o.kernel, o.seed, &total);
+                run_emulated(&r, tier, o.kernel, o.seed, &total);
+            }
         }
     printf("%zu passed, %zu failed", total.passed, total.failed);
     if (total.skipped > 0) printf(", %zu skipped", total.skipped);

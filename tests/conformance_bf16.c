@@ -91,18 +91,17 @@ static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t 
 static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate, pair_values values)
 {
     const size_t mark = conf_mark(r), mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
-    const size_t lda = mr + conf_below(r, 2) * 3, ldb = nr + conf_below(r, 2) * 5, ldc = n + conf_below(r, 2) * 7;
-    conf_case(r, "m %zu n %zu k %zu lda %zu ldb %zu ldc %zu accumulate %d values %d", m, n, k, lda, ldb, ldc,
-              accumulate, (int)values);
+    const size_t ldc = n + conf_below(r, 2) * 7;
+    conf_case(r, "m %zu n %zu k %zu ldc %zu accumulate %d values %d", m, n, k, ldc, accumulate, (int)values);
     const uint32_t *a = units_of(r, m * k, values, false), *b = units_of(r, n * k, values, true);
-    const uint32_t *pa = conf_panel(r, m, lda, m, k, a), *pb = conf_panel(r, nr, ldb, n, k, b);
+    const uint32_t *pa = conf_panel(r, m, mr, m, k, a), *pb = conf_panel(r, nr, nr, n, k, b);
     const conf_values start = values == PAIRS_TINY ? CONF_TINY : CONF_NORMAL;
     const float *before = conf_f32_filled(r, m, n, ldc, start);
     float *want = accumulate ? conf_f32_copy(r, m, n, ldc, before, ldc) : conf_f32(r, m, n, ldc);
     float *got = accumulate ? conf_f32_copy(r, m, n, ldc, before, ldc) : conf_f32(r, m, n, ldc);
     reference(r, m, n, k, a, b, want, ldc, accumulate);
     const kern_ahead ahead = {want, 64};
-    r->sut->gemm_bf16(m, n, k, pa, lda, pb, ldb, got, ldc, accumulate, accumulate ? &ahead : NULL);
+    r->sut->gemm_bf16(m, n, k, pa, mr, pb, nr, got, ldc, accumulate, accumulate ? &ahead : NULL);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             const float w = want[i * ldc + j], g = got[i * ldc + j];

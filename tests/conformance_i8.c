@@ -67,17 +67,16 @@ static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t 
 static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, byte_values values, conf_values scales)
 {
     const size_t mark = conf_mark(r), mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
-    const size_t lda = mr + conf_below(r, 2) * 3, ldb = nr + conf_below(r, 2) * 5, ldc = n + conf_below(r, 2) * 7;
-    conf_case(r, "m %zu n %zu k %zu lda %zu ldb %zu ldc %zu bytes %d scales %d", m, n, k, lda, ldb, ldc, (int)values,
-              (int)scales);
+    const size_t ldc = n + conf_below(r, 2) * 7;
+    conf_case(r, "m %zu n %zu k %zu ldc %zu bytes %d scales %d", m, n, k, ldc, (int)values, (int)scales);
     const uint32_t *a = units_of(r, m * k, values, false), *b = units_of(r, n * k, values, true);
-    const uint32_t *pa = conf_panel(r, m, lda, m, k, a), *pb = conf_panel(r, nr, ldb, n, k, b);
+    const uint32_t *pa = conf_panel(r, m, mr, m, k, a), *pb = conf_panel(r, nr, nr, n, k, b);
     const int32_t *correction = corrections(r, n, k, b);
     const float *row_scale = conf_f32_filled(r, 1, m, m, scales), *column_scale = conf_f32_filled(r, 1, n, n, scales);
     float *want = conf_f32(r, m, n, ldc), *got = conf_f32(r, m, n, ldc);
     reference(r, m, n, k, a, b, correction, row_scale, column_scale, want, ldc);
     const kern_ahead ahead = {want, 64};
-    r->sut->gemm_i8(m, n, k, pa, lda, pb, ldb, correction, row_scale, column_scale, got, ldc,
+    r->sut->gemm_i8(m, n, k, pa, mr, pb, nr, correction, row_scale, column_scale, got, ldc,
                     conf_below(r, 2) == 0 ? &ahead : NULL);
     conf_expect_bits(r, "c", m, n, got, ldc, want, ldc);
     conf_release(r, mark);

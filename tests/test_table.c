@@ -78,17 +78,24 @@ static void only_these_differ(const kern_table *plain, const kern_table *more, s
 
 Test(table, capabilities_replace_their_kernels_alone)
 {
-    bool vnni = false;
+    bool vnni = false, bf16 = false;
 #ifdef KERN_HAVE_AVX512_VNNI
     vnni = true;
+#endif
+#ifdef KERN_HAVE_AVX512_BF16
+    bf16 = true;
 #endif
     for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
         const bool avx512 = i == KERN_TIER_AVX512;
         kern_table plain, more;
         if (!kern_table_fill(&plain, (kern_tier)i, 0)) continue;
+        cr_assert(!plain.bf16_is_fast);
         cr_assert(kern_table_fill(&more, (kern_tier)i, KERN_CAP_AVX512_VNNI));
         only_these_differ(&plain, &more, offsetof(kern_table, gemm_i8), avx512 && vnni);
         cr_assert(!more.bf16_is_fast);
+        cr_assert(kern_table_fill(&more, (kern_tier)i, KERN_CAP_AVX512_BF16));
+        only_these_differ(&plain, &more, offsetof(kern_table, gemm_bf16), avx512 && bf16);
+        cr_assert_eq(more.bf16_is_fast, avx512 && bf16);
     }
 }
 
