@@ -59,6 +59,7 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, __mm
     size_t p = 0;
     for (; p + STEPS <= k; p += STEPS) {
         _mm_prefetch((const char *)fetch, _MM_HINT_T1);
+        _mm_prefetch((const char *)(fetch + 64), _MM_HINT_T1);
         fetch += fetch_step;
         multiply(STEPS, m, nv, sum, a, b);
         a += STEPS * MR, b += STEPS * NR;

@@ -23,22 +23,26 @@ static void kern_quantise_u8_avx512(size_t n, const float *x, float inverse_scal
     _mm_mask_storeu_epi8(y + i, lanes, quantise_16(_mm512_maskz_loadu_ps(lanes, x + i), scale));
 }
 
-/* A maximum returns its second operand when either is NaN: what was found so far. */
-static inline __m512 larger(__m512 most, __m512 x)
+/* The bits of magnitudes are ordered like their values, with NaN above infinity. */
+static inline __m512i magnitudes(__m512i bits)
 {
-    return _mm512_max_ps(_mm512_abs_ps(x), most);
+    return _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff));
 }
 
 static float kern_absmax_f32_avx512(size_t n, const float *x)
 {
-    __m512 most[STREAMS] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    __m512i most[STREAMS] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                             _mm512_setzero_si512()};
     size_t i = 0;
     for (; i + STREAMS * LANES <= n; i += STREAMS * LANES) {
         KERN_UNROLL
-        for (size_t s = 0; s < STREAMS; s++) most[s] = larger(most[s], _mm512_loadu_ps(x + i + s * LANES));
+        for (size_t s = 0; s < STREAMS; s++)
+            most[s] = _mm512_max_epi32(most[s], magnitudes(_mm512_loadu_si512(x + i + s * LANES)));
     }
-    for (; i < n; i += LANES) most[0] = larger(most[0], _mm512_maskz_loadu_ps(kern_lanes_avx512(n - i), x + i));
-    return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3])));
+    for (; i < n; i += LANES)
+        most[0] = _mm512_max_epi32(most[0], magnitudes(_mm512_maskz_loadu_epi32(kern_lanes_avx512(n - i), x + i)));
+    most[0] = _mm512_max_epi32(_mm512_max_epi32(most[0], most[1]), _mm512_max_epi32(most[2], most[3]));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(most[0]))));
 }
 
 void kern_table_fill_avx512_quantise(kern_table *t)

@@ -81,11 +81,10 @@ typedef struct kern_table {
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
     /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in
-     * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr, for the sake of kernels
-     * that a tier with another tile inherits; k counts units. Of A the first m columns are read; the rest as in
-     * gemm_f32. A chain of fused multiply-adds into float, element 2p + 1 before 2p: the order of AVX512-BF16's
-     * VDPBF16PS (Intel SDM), which moreover takes subnormal numbers for zeros. Agrees with scalar to the rounding of a
-     * sum of 2k products. */
+     * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr: they tell the tile to
+     * kernels that a tier inherits. k counts units. Of A the first m columns are read; the rest as in gemm_f32. A chain
+     * of fused multiply-adds into float, element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM),
+     * which moreover takes subnormal numbers for zeros. Agrees with scalar to the rounding of a sum of 2k products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
@@ -106,8 +105,8 @@ typedef struct kern_table {
     /* y[i] = round(x[i] * inverse_scale) + 128, to nearest even, held to [1, 255]; NaN becomes 128. [exact] */
     void (*quantise_u8)(size_t n, const float *x, float inverse_scale, uint8_t *y);
 
-    /* max_i |x[i]|, 0 for n = 0; NaN if any is NaN (as if by comparing the bits of the magnitudes). [exact, but for which
-     * NaN] */
+    /* max_i |x[i]|, 0 for n = 0; NaN if any is NaN (as if by comparing the bits of the magnitudes). [exact, but for
+     * which NaN] */
     float (*absmax_f32)(size_t n, const float *x);
 
     /* c[i,j] = act(c[i,j] + bias[j]) + residual[i,j]. bias and residual may be NULL. residual may be c's own source
