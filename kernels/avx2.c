@@ -15,4 +15,6 @@ void kern_table_fill_avx2(kern_table *t)
     kern_table_fill_avx2_backward_norm(t);
     kern_table_fill_avx2_backward_attention(t);
     kern_table_fill_avx2_optimizer(t);
+    kern_table_fill_avx2_i8(t);
+    kern_table_fill_avx2_quantise(t);
 }

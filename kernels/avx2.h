@@ -31,6 +31,8 @@ void kern_table_fill_avx2_backward_math(kern_table *t);
 void kern_table_fill_avx2_backward_norm(kern_table *t);
 void kern_table_fill_avx2_backward_attention(kern_table *t);
 void kern_table_fill_avx2_optimizer(kern_table *t);
+void kern_table_fill_avx2_i8(kern_table *t);
+void kern_table_fill_avx2_quantise(kern_table *t);
 
 /* The first min(n, 8) of 8 lanes, as maskload and maskstore want them. */
 static inline __m256i kern_lanes_avx2(size_t n)

@@ -89,7 +89,7 @@ typedef struct kern_table {
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
     /* The product of 8-bit integers [exact], from panels as above whose units hold four bytes, elements 4p .. 4p+3,
-     * lowest byte first: A's are the quantised values + 128, unsigned (quantise_u8), B's are signed.
+     * lowest byte first: A's are the quantised values + 128 (quantise_u8), unsigned and never 0, B's are signed.
      *   C[i,j] = (float)(sum_p a * b + correction[j]) * (row_scale[i] * column_scale[j])
      * with correction[j] = -128 * sum_p b[p,j], which takes the 128 away again; a kernel that does without the 128 need
      * not read it. The sum is exact for 4k <= 65536. correction and column_scale [n], row_scale [m]. */

@@ -8,21 +8,21 @@ enum { TAILS = 68 };
 
 /* ---- The product ---------------------------------------------------------------------------------------------- */
 
-/* EXTREMES: bytes of A are 0 or 255 and those of B -128, -127 or 127, where sums of 16 bits would saturate; LARGEST and
- * SMALLEST: all 255 times all 127 or all -127, where the sum grows fastest. */
+/* A's bytes are never 0. EXTREMES: they are 1 or 255 and those of B -128, -127 or 127, where sums of 16 bits would
+ * saturate; LARGEST and SMALLEST: all 255 times all 127 or all -127, where the sum grows fastest. */
 typedef enum byte_values { BYTES_ANY, BYTES_EXTREMES, BYTES_LARGEST, BYTES_SMALLEST, BYTES_COUNT } byte_values;
 
 static uint8_t operand_byte(conf_run *r, byte_values values, bool is_b)
 {
     static const int8_t edge[3] = {-128, -127, 127};
     switch (values) {
-    case BYTES_EXTREMES: return is_b ? (uint8_t)edge[conf_below(r, 3)] : conf_below(r, 2) == 0 ? 0 : 255;
+    case BYTES_EXTREMES: return is_b ? (uint8_t)edge[conf_below(r, 3)] : conf_below(r, 2) == 0 ? 1 : 255;
     case BYTES_LARGEST: return is_b ? 127 : 255;
     case BYTES_SMALLEST: return is_b ? (uint8_t)-127 : 255;
     case BYTES_ANY:
     case BYTES_COUNT: break;
     }
-    return (uint8_t)conf_random(r);
+    return (uint8_t)(is_b ? conf_below(r, 256) : 1 + conf_below(r, 255));
 }
 
 static uint32_t *units_of(conf_run *r, size_t count, byte_values values, bool is_b)
