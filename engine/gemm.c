@@ -15,7 +15,7 @@
 
 #include "engine/gemm_parts.h"
 
-enum { LOOSE_PANELS = 4, TASKS_A_THREAD = 2, IN_PLACE_PANELS = 2 };
+enum { LOOSE_PANELS = 16, TASKS_A_THREAD = 2, IN_PLACE_PANELS = 2 };
 
 /* A block of C, and scratch for its operands; NULL where they are read in place. */
 typedef struct product_block {
@@ -200,21 +200,22 @@ static void product_task(void *arg, size_t task, size_t worker)
 }
 
 /* Enough tasks to balance the threads; the split does not change any bit of the result. Packed: rows are split first,
- * because every block of columns lays its rows of A out again. */
+ * because every block of columns lays its rows of A out again. Loose: every block of rows lays its columns of B out
+ * again, too, so that a task has more rows, which share a slice of them. */
 static void split(product_run *r, kern_gemm_blocks b, size_t threads)
 {
-    size_t m = r->p->m, n = r->p->b.n, panels = eng_ceil_div(n, b.nr);
+    size_t m = r->p->m, n = r->p->b.n, panels = eng_ceil_div(n, b.nr),
+           tasks = threads > 1 ? TASKS_A_THREAD * threads : 1;
     if (r->p->b.packed) {
-        r->task_rows = r->rows = block_rows(b, m, threads > 1 ? TASKS_A_THREAD * threads : 1, threads);
+        r->task_rows = r->rows = block_rows(b, m, tasks, threads);
         r->column_blocks = eng_ceil_div(n, b.nc);
     } else {
         r->rows = block_rows(b, m, 1, 1);
         r->column_blocks = eng_ceil_div(panels, LOOSE_PANELS);
-        bool few = threads > 1 && r->column_blocks < 2 * threads;
-        r->task_rows = few ? r->rows : m;
+        size_t row_blocks = eng_min(eng_ceil_div(tasks, r->column_blocks), eng_ceil_div(m, r->rows));
+        r->task_rows = eng_ceil_div(eng_ceil_div(m, row_blocks), r->rows) * r->rows;
     }
-    while (threads > 1 && r->column_blocks * eng_ceil_div(m, r->task_rows) < 2 * threads &&
-           r->column_blocks * 4 <= panels)
+    while (threads > 1 && r->column_blocks * eng_ceil_div(m, r->task_rows) < tasks && r->column_blocks * 4 <= panels)
         r->column_blocks *= 2;
     r->columns = eng_ceil_div(panels, r->column_blocks) * b.nr;
     r->column_blocks = eng_ceil_div(n, r->columns);

@@ -121,6 +121,22 @@ static void poison(void *block, size_t bytes)
 #endif
 }
 
+/* A chunk of at least `payload` bytes, uninitialised. Large ones are whole huge pages where the system has them: rows of
+ * activations are a page or more apart, and each row of a GEMM's tile would need an entry of the TLB. */
+static eng_arena_chunk *new_chunk(size_t payload)
+{
+    size_t whole;
+    if (!eng_add_size(payload, sizeof(eng_arena_chunk), &whole)) return NULL;
+    bool large = whole >= HUGE_PAGE / 4;
+    if (large && !round_up(whole, HUGE_PAGE, &whole)) return NULL;
+    eng_arena_chunk *c = aligned_alloc(large ? HUGE_PAGE : ALIGN, whole);
+    if (!c) return NULL;
+    if (large) madvise(c, whole, MADV_HUGEPAGE); /* advice only */
+    c->size = whole - sizeof *c;
+    c->next = NULL;
+    return c;
+}
+
 void *eng_arena_alloc(eng_arena *a, size_t count, size_t size)
 {
     size_t bytes;
@@ -134,15 +150,11 @@ void *eng_arena_alloc(eng_arena *a, size_t count, size_t size)
     if (!c || c->size - used < bytes) {
         size_t usual = a->total < FIRST_CHUNK ? FIRST_CHUNK : a->total < CHUNK ? a->total : CHUNK;
         if (!a->first && a->wanted > usual) usual = a->wanted;
-        size_t payload = bytes > usual ? bytes : usual, whole;
-        if (!eng_add_size(payload, sizeof(eng_arena_chunk), &whole)) return NULL;
-        eng_arena_chunk *fresh = aligned_alloc(ALIGN, whole);
+        eng_arena_chunk *fresh = new_chunk(bytes > usual ? bytes : usual);
         if (!fresh) return NULL;
-        fresh->size = payload;
-        fresh->next = NULL;
         if (c) c->next = fresh;
         else a->first = fresh;
-        a->total += payload;
+        a->total += fresh->size;
         c = fresh;
         used = 0;
     }

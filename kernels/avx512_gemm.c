@@ -6,12 +6,9 @@
 
 enum { MR = 6, NR = 64, LANES = 16, VECTORS = NR / LANES, STEPS = 4 };
 
-/* A panel of B, 512 x 64, takes 128 KB of L2 and is read from there; B_AHEAD hides that. A's block takes 504 KB; a
- * tile's rows of it, 12 KB, stay in L1. */
-static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 512, .mc = 42 * MR, .nc = 64 * NR};
-
-/* B is streamed from L2: 8 rows of 64 floats, 2 KB, ahead. */
-enum { B_AHEAD = 8 };
+/* A panel of B, 1024 x 64, takes 256 KB of L2 and is read from there, in order, so that the hardware fetches it in
+ * time. A block of A takes 504 KB; a tile's rows of it, 24 KB, stay in L1. A lower kc would go over C more often. */
+static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 1024, .mc = 21 * MR, .nc = 64 * NR};
 
 static inline void prefetch(const float *base, size_t ahead)
 {
@@ -19,11 +16,13 @@ static inline void prefetch(const float *base, size_t ahead)
     _mm_prefetch((const char *)((uintptr_t)base + ahead * sizeof(float)), _MM_HINT_T0);
 }
 
-/* The next rows of this column block are the driver's next tile: their lines arrive while this one is computed. */
-static inline __attribute__((always_inline)) void prefetch_below(size_t m, size_t nv, const float *c, size_t ldc)
+/* Row i of C below the tile. The next rows of this column block are the driver's next tile: their lines arrive while
+ * this one is computed. */
+static inline __attribute__((always_inline)) void prefetch_below(size_t m, size_t i, size_t nv, const float *c,
+                                                                 size_t ldc)
 {
-    for (size_t i = m; i < 2 * m; i++)
-        for (size_t v = 0; v < nv; v++) prefetch(c, i * ldc + v * LANES);
+    KERN_UNROLL
+    for (size_t v = 0; v < nv; v++) prefetch(c, (m + i) * ldc + v * LANES);
 }
 
 /* `steps` steps of k; a0 and a3: rows 0 and 3. */
@@ -35,10 +34,7 @@ static inline __attribute__((always_inline)) void multiply(size_t steps, size_t 
     for (size_t p = 0; p < steps; p++) {
         __m512 bv[VECTORS];
         KERN_UNROLL
-        for (size_t v = 0; v < nv; v++) {
-            prefetch(b, p * ldb + B_AHEAD * NR + v * LANES);
-            bv[v] = _mm512_loadu_ps(b + p * ldb + v * LANES);
-        }
+        for (size_t v = 0; v < nv; v++) bv[v] = _mm512_loadu_ps(b + p * ldb + v * LANES);
         KERN_UNROLL
         for (size_t i = 0; i < m; i++) {
             const __m512 av = _mm512_set1_ps((i < 3 ? a0 : a3)[i % 3 * row + p * next]);
@@ -66,18 +62,22 @@ static inline __attribute__((always_inline)) void tile(size_t m, size_t nv, __mm
                                       : _mm512_loadu_ps(at);
         }
     }
-    prefetch_below(m, nv, c, ldc);
 
     const float *a0 = a, *a3 = a + 3 * row;
     uintptr_t fetch = (uintptr_t)(ahead != NULL ? ahead->start : b);
     const size_t fetch_step = ahead != NULL ? ahead->step : 0;
+    /* A row of the next tile at a time: lines that come from L3 occupy the buffers through which B comes from L2. */
+    const size_t share = k / STEPS / m;
     size_t p = 0;
-    for (; p + STEPS <= k; p += STEPS) {
-        _mm_prefetch((const char *)fetch, _MM_HINT_T1);
-        _mm_prefetch((const char *)(fetch + 64), _MM_HINT_T1);
-        fetch += fetch_step;
-        multiply(STEPS, m, nv, sum, a0, a3, row, next, b, ldb);
-        a0 += STEPS * next, a3 += STEPS * next, b += STEPS * ldb;
+    for (size_t i = 0; i < m; i++) {
+        prefetch_below(m, i, nv, c, ldc);
+        for (size_t end = i + 1 < m ? p + share * STEPS : k; p + STEPS <= end; p += STEPS) {
+            _mm_prefetch((const char *)fetch, _MM_HINT_T1);
+            _mm_prefetch((const char *)(fetch + 64), _MM_HINT_T1);
+            fetch += fetch_step;
+            multiply(STEPS, m, nv, sum, a0, a3, row, next, b, ldb);
+            a0 += STEPS * next, a3 += STEPS * next, b += STEPS * ldb;
+        }
     }
     for (; p < k; p++) {
         multiply(1, m, nv, sum, a0, a3, row, next, b, ldb);
