@@ -1,10 +1,12 @@
-/* bench ops: the kernels other than the matrix product, on one thread, at sizes of WavLM Large on 10 s of audio. Error
- * against the scalar tier, which computes in double. GB/s counts each byte read and written once. */
+/* bench ops: the kernels other than the matrix product, on one thread, at sizes of WavLM Large on 10 s of audio, and
+ * the micro-kernels of the matrix product on panels in L2. Error against the scalar tier, which computes in double.
+ * GB/s counts each byte read and written once. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bench/bench.h"
+#include "bench/panels.h"
 
 enum {
     VECTOR = 65536, /* element-wise: 256 KB an array, in L2 */
@@ -23,9 +25,10 @@ typedef struct ops_data {
     float *a, *b, *c, *out;
     uint16_t *half;
     double *moments; /* [MOMENTS]: what kernels return in double */
+    bench_panels panels;
 } ops_data;
 
-typedef enum op_result { IN_FLOATS, IN_DOUBLES, IN_HALVES } op_result;
+typedef enum op_result { IN_FLOATS, IN_DOUBLES, IN_HALVES, IN_BYTES } op_result;
 
 typedef struct op {
     const char *name, *shape;
@@ -166,6 +169,41 @@ static void run_to_bf16(ops_data *d)
     d->k.f32_to_bf16(VECTOR, d->a, (void *)d->out);
 }
 
+static void run_to_pairs(ops_data *d)
+{
+    d->k.f32_to_bf16_pairs(VECTOR, d->a, d->b, (void *)d->out);
+}
+
+static void run_from_pairs(ops_data *d)
+{
+    d->k.bf16_pairs_to_f32(VECTOR, (const void *)d->half, d->out, d->out + VECTOR);
+}
+
+static void run_quantise(ops_data *d)
+{
+    d->k.quantise_u8(VECTOR, d->a, 31.75f, (void *)d->out);
+}
+
+static void run_absmax(ops_data *d)
+{
+    d->out[0] = d->k.absmax_f32(VECTOR, d->a);
+}
+
+static void run_gemm_f32(ops_data *d)
+{
+    bench_panels_multiply(&d->k, PANELS_F32, &d->panels, d->out);
+}
+
+static void run_gemm_bf16(ops_data *d)
+{
+    bench_panels_multiply(&d->k, PANELS_BF16, &d->panels, d->out);
+}
+
+static void run_gemm_i8(ops_data *d)
+{
+    bench_panels_multiply(&d->k, PANELS_I8, &d->panels, d->out);
+}
+
 static void run_transpose(ops_data *d)
 {
     d->k.transpose_f32(ROWS, WIDTH, d->a, WIDTH, d->out, ROWS);
@@ -270,6 +308,13 @@ static const op ops[] = {
     {"f32_to_f16", "65536", run_to_f16, 6 * VECTOR, VECTOR, IN_HALVES},
     {"bf16_to_f32", "65536", run_from_bf16, 6 * VECTOR, VECTOR, IN_FLOATS},
     {"f32_to_bf16", "65536", run_to_bf16, 6 * VECTOR, VECTOR, IN_HALVES},
+    {"f32_to_bf16_pairs", "65536", run_to_pairs, 12 * VECTOR, 2 * VECTOR, IN_HALVES},
+    {"bf16_pairs_to_f32", "65536", run_from_pairs, 12 * VECTOR, 2 * VECTOR, IN_FLOATS},
+    {"quantise_u8", "65536", run_quantise, 5 * VECTOR, VECTOR, IN_BYTES},
+    {"absmax", "65536", run_absmax, 4 * VECTOR, 1, IN_FLOATS},
+    {"gemm_f32", "96x192x256", run_gemm_f32, PANELS_BYTES, PANELS_M *PANELS_N, IN_FLOATS},
+    {"gemm_bf16", "96x192x512", run_gemm_bf16, PANELS_BYTES, PANELS_M *PANELS_N, IN_FLOATS},
+    {"gemm_i8", "96x192x1024", run_gemm_i8, PANELS_BYTES, PANELS_M *PANELS_N, IN_FLOATS},
     {"transpose", "500x1024", run_transpose, 8 * COUNT, COUNT, IN_FLOATS},
     {"channel_sum", "500x1024", run_channel_sum, 4 * COUNT, WIDTH, IN_DOUBLES},
     {"channel_dot", "500x1024", run_channel_dot, 8 * COUNT, WIDTH, IN_DOUBLES},
@@ -286,9 +331,26 @@ static const op ops[] = {
 };
 enum { OPS = sizeof ops / sizeof *ops };
 
+/* What its panels hold, or 0 when it reads none. */
+static size_t type_of_panels(const op *o)
+{
+    return o->run == run_gemm_f32    ? PANELS_F32
+           : o->run == run_gemm_bf16 ? PANELS_BF16
+           : o->run == run_gemm_i8   ? PANELS_I8
+                                     : 0;
+}
+
+/* Uses out. */
+static void fill_panels(const op *o, ops_data *d)
+{
+    const size_t type = type_of_panels(o);
+    if (type > 0) bench_panels_fill(&d->k, (panels_type)type, d->a, d->b, d->out, &d->panels);
+}
+
 static double result_at(const op *o, const float *out, const double *moments, size_t i)
 {
     if (o->type == IN_DOUBLES) return moments[i];
+    if (o->type == IN_BYTES) return ((const uint8_t *)out)[i];
     if (o->type == IN_FLOATS) return out[i];
     uint16_t bits;
     memcpy(&bits, (const char *)out + i * sizeof bits, sizeof bits);
@@ -302,7 +364,8 @@ static void reset(ops_data *d)
     memset(d->moments, 0, MOMENTS * sizeof *d->moments);
 }
 
-/* Largest difference from the scalar tier, over the largest scalar result. reference is room for COUNT floats. */
+/* Largest difference from the scalar tier, over the largest scalar result. reference is room for COUNT floats; d's
+ * panels are those of the scalar tier for a while. */
 static double error_of(const op *o, ops_data *d, float *reference)
 {
     if (o->results == 0) return NAN;
@@ -311,8 +374,10 @@ static double error_of(const op *o, ops_data *d, float *reference)
     if (!kern_table_fill(&scalar.k, KERN_TIER_SCALAR, 0)) return NAN;
     scalar.out = reference;
     scalar.moments = moments;
+    fill_panels(o, &scalar);
     reset(&scalar);
     o->run(&scalar);
+    fill_panels(o, d);
     reset(d);
     o->run(d);
     for (size_t i = 0; i < o->results; i++) {
@@ -343,8 +408,10 @@ static void measure(bench_run *run, const op *o, ops_data *d, float *reference)
     r.max_error = error_of(o, d, reference);
     timed_op t = {o, d};
     reset(d);
-    bench_time(run, false, run_timed, &t, &r);
+    const size_t elements = type_of_panels(o);
+    bench_time(run, elements > 0, run_timed, &t, &r);
     r.gbytes_s = (double)o->bytes / r.time_s * 1e-9;
+    if (elements > 0) r.gflops = 2.0 * PANELS_M * PANELS_N * (double)(elements * PANELS_UNITS) / r.time_s * 1e-9;
     bench_print(run, &r);
 }
 
@@ -380,7 +447,8 @@ bool bench_ops(bench_run *run, size_t n, char **operands)
     d.out = eng_alloc(COUNT, sizeof *d.out);
     d.half = eng_alloc(COUNT, sizeof *d.half);
     d.moments = eng_alloc(MOMENTS, sizeof *d.moments);
-    if (reference && d.a && d.b && d.c && d.out && d.half && d.moments) {
+    d.panels.units = eng_alloc(PANELS_TOTAL, sizeof *d.panels.units);
+    if (reference && d.a && d.b && d.c && d.out && d.half && d.moments && d.panels.units) {
         bench_fill(COUNT, d.a, 1);
         bench_fill(COUNT, d.b, 2);
         bench_fill(COUNT, d.c, 3);
@@ -391,6 +459,7 @@ bool bench_ops(bench_run *run, size_t n, char **operands)
     } else {
         eng_out_of_memory(&run->ctx, "the arrays of the benchmark", COUNT * sizeof *d.a);
     }
+    eng_free(d.panels.units);
     eng_free(d.moments);
     eng_free(d.half);
     eng_free(d.out);

@@ -1,0 +1,55 @@
+#include "bench/panels.h"
+
+#include <string.h>
+
+enum { STEPS = 31 }; /* of quantisation in 1: 4 goes to 124 */
+
+/* Rows of x as panels of the given width. Bytes of B are signed, and correction is not NULL. */
+static void fill_rows(const kern_table *k, panels_type type, size_t rows, size_t width, const float *x, float *scratch,
+                      int32_t *correction, float *panels)
+{
+    const size_t n = PANELS_UNITS * type;
+    for (size_t i = 0; i < rows; i++) {
+        void *row = scratch + i * PANELS_UNITS;
+        uint32_t *units = row;
+        uint8_t *bytes = row;
+        if (type == PANELS_F32) memcpy(row, x + i * n, n * sizeof *x);
+        if (type == PANELS_BF16) k->f32_to_bf16(n, x + i * n, row);
+        if (type == PANELS_I8) k->quantise_u8(n, x + i * n, STEPS, bytes);
+        if (type != PANELS_I8 || correction == NULL) continue;
+        int32_t sum = 0;
+        for (size_t p = 0; p < n; p++) sum += bytes[p] - 128;
+        for (size_t p = 0; p < PANELS_UNITS; p++) units[p] ^= 0x80808080u;
+        correction[i] = -128 * sum;
+    }
+    for (size_t i = 0; i < rows; i += width)
+        k->gemm_pack(width, width, PANELS_UNITS, scratch + i * PANELS_UNITS, PANELS_UNITS, panels + i * PANELS_UNITS);
+}
+
+void bench_panels_fill(const kern_table *k, panels_type type, const float *a, const float *b, float *scratch,
+                       bench_panels *p)
+{
+    fill_rows(k, type, PANELS_M, k->gemm_blocks.mr, a, scratch, NULL, p->units);
+    fill_rows(k, type, PANELS_N, k->gemm_blocks.nr, b, scratch, p->correction, p->units + PANELS_M * PANELS_UNITS);
+    for (size_t j = 0; j < PANELS_N; j++) p->scale[j] = 1.0f / STEPS;
+}
+
+void bench_panels_multiply(const kern_table *k, panels_type type, const bench_panels *p, float *c)
+{
+    const size_t mr = k->gemm_blocks.mr, nr = k->gemm_blocks.nr;
+    for (size_t j = 0; j < PANELS_N; j += nr)
+        for (size_t i = 0; i < PANELS_M; i += mr) {
+            const void *a = p->units + i * PANELS_UNITS, *b = p->units + (PANELS_M + j) * PANELS_UNITS;
+            float *tile = c + i * PANELS_N + j;
+            switch (type) {
+            case PANELS_F32:
+                k->gemm_f32(mr, nr, PANELS_UNITS, a, KERN_PANEL, b, nr, tile, PANELS_N, false, NULL);
+                break;
+            case PANELS_BF16: k->gemm_bf16(mr, nr, PANELS_UNITS, a, mr, b, nr, tile, PANELS_N, false, NULL); break;
+            case PANELS_I8:
+                k->gemm_i8(mr, nr, PANELS_UNITS, a, mr, b, nr, p->correction + j, p->scale, p->scale, tile, PANELS_N,
+                           NULL);
+                break;
+            }
+        }
+}
