@@ -1,5 +1,5 @@
 /* What this CPU can run. A SIMD tier needs its whole bundle of instructions and an operating system that saves its
- * registers (XGETBV). Bit positions: Intel SDM volume 2A, CPUID, and volume 1, 13.3 (XCR0). */
+ * registers (XGETBV). Bit positions: Intel SDM volume 2A, CPUID, and volume 1, 13.3 (XCR0). aarch64: below. */
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -53,10 +53,20 @@ kern_cpu kern_cpu_probe(void)
 
 #elif defined(__aarch64__)
 
-/* NEON is part of the base instruction set. */
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
+/* NEON is part of the base instruction set. What goes beyond it the kernel tells: the instructions that identify a CPU
+ * are not open to programs. Other systems are not asked, and run without. */
 kern_cpu kern_cpu_probe(void)
 {
-    return (kern_cpu){.tiers = 1u << KERN_TIER_SCALAR | 1u << KERN_TIER_NEON, .best = KERN_TIER_NEON};
+    kern_cpu cpu = {.tiers = 1u << KERN_TIER_SCALAR | 1u << KERN_TIER_NEON, .best = KERN_TIER_NEON};
+#ifdef __linux__
+    const unsigned long dot_product = 1ul << 20; /* HWCAP_ASIMDDP, arch/arm64/include/uapi/asm/hwcap.h */
+    if (getauxval(AT_HWCAP) & dot_product) cpu.caps |= KERN_CAP_NEON_DOT;
+#endif
+    return cpu;
 }
 
 #else

@@ -30,6 +30,7 @@ typedef enum kern_tier {
 enum {
     KERN_CAP_AVX512_BF16 = 1u << 0,
     KERN_CAP_AVX512_VNNI = 1u << 1,
+    KERN_CAP_NEON_DOT = 1u << 2, /* aarch64's dot product extension */
 };
 
 /* Activation applied in an epilogue. */
@@ -73,7 +74,7 @@ typedef struct kern_table {
      * Each element is one chain of fused multiply-adds over ascending k, starting from C (or from +0), so its bits
      * depend neither on the tier nor on how k is split into blocks.
      * a: m rows of k floats, row stride lda >= 1 (rows may overlap: lda < k is a strided convolution); or, with
-     * lda = KERN_PANEL, a panel [k][mr], of which the first m columns are read.
+     * lda = KERN_PANEL, a panel [k][mr], whose columns m..mr-1 are read but do not matter.
      * b: k rows of nr readable floats, row stride ldb >= nr; columns n..nr-1 are read but do not matter.
      * c: row stride ldc; only [m,n] is read (accumulate) or written. accumulate = false never reads C.
      * ahead: a hint without effect on the result, or NULL. */
@@ -82,9 +83,9 @@ typedef struct kern_table {
 
     /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in
      * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr: they tell the tile to
-     * kernels that a tier inherits. k counts units. Of A the first m columns are read; the rest as in gemm_f32. A chain
-     * of fused multiply-adds into float, element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM),
-     * which moreover takes subnormal numbers for zeros. Agrees with scalar to the rounding of a sum of 2k products. */
+     * kernels that a tier inherits. k counts units; the rest as in gemm_f32. A chain of fused multiply-adds into float,
+     * element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal
+     * numbers for zeros. Agrees with scalar to the rounding of a sum of 2k products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
@@ -275,6 +276,7 @@ bool kern_tier_find(const char *name, kern_tier *tier);
 /* Each tier's own overrides, and each capability's; only kern_table_fill calls them. */
 void kern_table_fill_scalar(kern_table *t);
 void kern_table_fill_neon(kern_table *t);
+void kern_table_fill_neon_dot(kern_table *t);
 void kern_table_fill_avx2(kern_table *t);
 void kern_table_fill_avx512(kern_table *t);
 void kern_table_fill_avx512_bf16(kern_table *t);

@@ -9,7 +9,10 @@ void kern_table_fill_neon(kern_table *t)
      * 128 x 256 of A take 128 KiB of L2. */
     t->gemm_blocks = (kern_gemm_blocks){.mr = KERN_NEON_MR, .nr = KERN_NEON_NR, .kc = 256, .mc = 128, .nc = 384};
     t->gemm_f32 = kern_gemm_f32_neon;
+    t->gemm_i8 = kern_gemm_i8_neon;
     t->gemm_pack = kern_gemm_pack_neon;
+    t->quantise_u8 = kern_quantise_u8_neon;
+    t->absmax_f32 = kern_absmax_f32_neon;
     t->epilogue_f32 = kern_epilogue_f32_neon;
 
     t->layer_norm_f32 = kern_layer_norm_f32_neon;
@@ -51,4 +54,6 @@ void kern_table_fill_neon(kern_table *t)
     t->f32_to_f16 = kern_f32_to_f16_neon;
     t->bf16_to_f32 = kern_bf16_to_f32_neon;
     t->f32_to_bf16 = kern_f32_to_bf16_neon;
+    t->f32_to_bf16_pairs = kern_f32_to_bf16_pairs_neon;
+    t->bf16_pairs_to_f32 = kern_bf16_pairs_to_f32_neon;
 }

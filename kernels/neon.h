@@ -15,6 +15,15 @@ void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda
                         size_t ldc, bool accumulate, const kern_ahead *ahead);
 void kern_gemm_pack_neon(size_t width, size_t n, size_t k, const float *x, size_t ldx, float *panel);
 
+/* neon_i8.c, for the same tile. neon_dot.c has its own kern_table_fill. */
+void kern_gemm_i8_neon(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
+                       const int32_t *correction, const float *row_scale, const float *column_scale, float *c,
+                       size_t ldc, const kern_ahead *ahead);
+
+/* neon_quantise.c */
+void kern_quantise_u8_neon(size_t n, const float *x, float inverse_scale, uint8_t *y);
+float kern_absmax_f32_neon(size_t n, const float *x);
+
 /* neon_epilogue.c */
 void kern_epilogue_f32_neon(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
                             const float *residual, size_t ldr);
@@ -85,5 +94,7 @@ void kern_f16_to_f32_neon(size_t n, const uint16_t *x, float *y);
 void kern_f32_to_f16_neon(size_t n, const float *x, uint16_t *y);
 void kern_bf16_to_f32_neon(size_t n, const uint16_t *x, float *y);
 void kern_f32_to_bf16_neon(size_t n, const float *x, uint16_t *y);
+void kern_f32_to_bf16_pairs_neon(size_t n, const float *low, const float *high, uint32_t *y);
+void kern_bf16_pairs_to_f32_neon(size_t n, const uint32_t *x, float *low, float *high);
 
 #endif

@@ -18,6 +18,17 @@ bool kern_table_check(const kern_table *t)
     return true;
 }
 
+#ifdef KERN_HAVE_NEON
+static void fill_neon(kern_table *t, unsigned caps)
+{
+    kern_table_fill_neon(t);
+#ifdef KERN_HAVE_NEON_DOT
+    if (caps & KERN_CAP_NEON_DOT) kern_table_fill_neon_dot(t);
+#endif
+    (void)caps;
+}
+#endif
+
 #ifdef KERN_HAVE_AVX512
 static void fill_avx512(kern_table *t, unsigned caps)
 {
@@ -40,7 +51,7 @@ bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
     switch (tier) {
     case KERN_TIER_SCALAR: break;
 #ifdef KERN_HAVE_NEON
-    case KERN_TIER_NEON: kern_table_fill_neon(&fresh); break;
+    case KERN_TIER_NEON: fill_neon(&fresh, caps); break;
 #endif
 #ifdef KERN_HAVE_AVX2
     case KERN_TIER_AVX2: kern_table_fill_avx2(&fresh); break;

@@ -121,6 +121,7 @@ static const struct capability {
     unsigned bit;
     const char *name;
 } capabilities[] = {
+    {KERN_TIER_NEON, KERN_CAP_NEON_DOT, "neon+dot"},
     {KERN_TIER_AVX512, KERN_CAP_AVX512_VNNI, "avx512+vnni"},
     {KERN_TIER_AVX512, KERN_CAP_AVX512_BF16, "avx512+bf16"},
 };

@@ -77,9 +77,8 @@ float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float 
 /* n doubles: a copy of from, or where that is NULL normal ones that no float holds. */
 double *conf_f64(conf_run *r, size_t n, const double *from);
 
-/* Rows [0, rows) of x [rows][k] as a GEMM panel [k][ld] of units, columns rows..width-1 sentinel and beyond `width` not
- * part of the block. */
-uint32_t *conf_panel(conf_run *r, size_t width, size_t ld, size_t rows, size_t k, const uint32_t *x);
+/* Rows [0, rows) of x [rows][k] as a GEMM panel [k][width] of units, columns rows..width-1 sentinel. */
+uint32_t *conf_panel(conf_run *r, size_t width, size_t rows, size_t k, const uint32_t *x);
 
 /* What gradients are added to: zero in half of the calls, in the others normal. */
 float *conf_gradient(conf_run *r, size_t rows, size_t n, size_t ld);

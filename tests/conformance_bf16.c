@@ -81,8 +81,8 @@ static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t 
     for (size_t i = 0; i < m; i += mr)
         for (size_t j = 0; j < n; j += nr) {
             const size_t mark = conf_mark(r), rows = m - i < mr ? m - i : mr, columns = n - j < nr ? n - j : nr;
-            const uint32_t *pa = conf_panel(r, mr, mr, rows, k, a + i * k);
-            const uint32_t *pb = conf_panel(r, nr, nr, columns, k, b + j * k);
+            const uint32_t *pa = conf_panel(r, mr, rows, k, a + i * k);
+            const uint32_t *pb = conf_panel(r, nr, columns, k, b + j * k);
             r->ref->gemm_bf16(rows, columns, k, pa, mr, pb, nr, c + i * ldc + j, ldc, accumulate, NULL);
             conf_release(r, mark);
         }
@@ -94,7 +94,7 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
     const size_t ldc = n + conf_below(r, 2) * 7;
     conf_case(r, "m %zu n %zu k %zu ldc %zu accumulate %d values %d", m, n, k, ldc, accumulate, (int)values);
     const uint32_t *a = units_of(r, m * k, values, false), *b = units_of(r, n * k, values, true);
-    const uint32_t *pa = conf_panel(r, m, mr, m, k, a), *pb = conf_panel(r, nr, nr, n, k, b);
+    const uint32_t *pa = conf_panel(r, mr, m, k, a), *pb = conf_panel(r, nr, n, k, b);
     const conf_values start = values == PAIRS_TINY ? CONF_TINY : CONF_NORMAL;
     const float *before = conf_f32_filled(r, m, n, ldc, start);
     float *want = accumulate ? conf_f32_copy(r, m, n, ldc, before, ldc) : conf_f32(r, m, n, ldc);

@@ -113,11 +113,11 @@ float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float 
     return x;
 }
 
-uint32_t *conf_panel(conf_run *r, size_t width, size_t ld, size_t rows, size_t k, const uint32_t *x)
+uint32_t *conf_panel(conf_run *r, size_t width, size_t rows, size_t k, const uint32_t *x)
 {
-    uint32_t *panel = conf_place(r, k, width, ld, sizeof *panel);
+    uint32_t *panel = conf_place(r, k, width, width, sizeof *panel);
     for (size_t p = 0; p < k; p++)
-        for (size_t i = 0; i < rows; i++) panel[p * ld + i] = x[i * k + p];
+        for (size_t i = 0; i < rows; i++) panel[p * width + i] = x[i * k + p];
     return panel;
 }
 

@@ -211,6 +211,18 @@ old_cpu() {
     echo "Nehalem: conformance: $p passed, $f failed"
 }
 
+# An aarch64 CPU without the dot product: the probe must refuse it, and the product of 8-bit integers run without.
+old_arm() {
+    local out=$builds/conformance.log
+    if qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu cortex-a53 "$builds/aarch64/tests/conformance" --tier neon \
+        --kernel gemm_i8 >"$out" 2>&1 && grep -q '^skipped: neon+dot' "$out"; then
+        pass "Cortex-A53: the dot product is refused"
+    else
+        tail -n 40 "$out"
+        fail "Cortex-A53: the dot product"
+    fi
+}
+
 # same_numbers A B: true when both files have the same text apart from numbers, and those agree within 1e-4.
 same_numbers() {
     awk '
@@ -315,7 +327,7 @@ if [ "$host" = aarch64 ]; then
     echo "this machine is one: done above"
 elif have aarch64-linux-gnu-gcc && have qemu-aarch64-static; then
     build aarch64 -- --cross-file tests/cross/aarch64.ini -Dwerror=true -Dtests=disabled &&
-        run_tests aarch64 --timeout-multiplier 4
+        run_tests aarch64 --timeout-multiplier 4 && old_arm
 else
     skip "aarch64: cross compiler or qemu is not there"
 fi

@@ -66,37 +66,39 @@ Test(table, inconsistent_blocks_are_refused)
     cr_assert(!kern_table_check(&good));
 }
 
-/* What a capability may replace: only the kernels made for it, and only where the build has them. */
-static void only_these_differ(const kern_table *plain, const kern_table *more, size_t slot, bool replaced)
+/* The one kernel that a capability replaces in a tier, or 0: it belongs to another, or the build lacks its library. */
+static size_t replaced_slot(kern_tier tier, unsigned cap)
 {
-    for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof *plain; at += sizeof plain->gemm_f32) {
-        const bool differs = memcmp((const char *)plain + at, (const char *)more + at, sizeof plain->gemm_f32) != 0;
-        cr_assert_eq(differs, at == slot && replaced, "slot at byte %zu", at);
-    }
-    cr_assert_eq(memcmp(&plain->gemm_blocks, &more->gemm_blocks, sizeof plain->gemm_blocks), 0);
+#ifdef KERN_HAVE_AVX512_BF16
+    if (tier == KERN_TIER_AVX512 && cap == KERN_CAP_AVX512_BF16) return offsetof(kern_table, gemm_bf16);
+#endif
+#ifdef KERN_HAVE_AVX512_VNNI
+    if (tier == KERN_TIER_AVX512 && cap == KERN_CAP_AVX512_VNNI) return offsetof(kern_table, gemm_i8);
+#endif
+#ifdef KERN_HAVE_NEON_DOT
+    if (tier == KERN_TIER_NEON && cap == KERN_CAP_NEON_DOT) return offsetof(kern_table, gemm_i8);
+#endif
+    (void)tier, (void)cap;
+    return 0;
 }
 
 Test(table, capabilities_replace_their_kernels_alone)
 {
-    bool vnni = false, bf16 = false;
-#ifdef KERN_HAVE_AVX512_VNNI
-    vnni = true;
-#endif
-#ifdef KERN_HAVE_AVX512_BF16
-    bf16 = true;
-#endif
-    for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
-        const bool avx512 = i == KERN_TIER_AVX512;
-        kern_table plain, more;
-        if (!kern_table_fill(&plain, (kern_tier)i, 0)) continue;
-        cr_assert(!plain.bf16_is_fast);
-        cr_assert(kern_table_fill(&more, (kern_tier)i, KERN_CAP_AVX512_VNNI));
-        only_these_differ(&plain, &more, offsetof(kern_table, gemm_i8), avx512 && vnni);
-        cr_assert(!more.bf16_is_fast);
-        cr_assert(kern_table_fill(&more, (kern_tier)i, KERN_CAP_AVX512_BF16));
-        only_these_differ(&plain, &more, offsetof(kern_table, gemm_bf16), avx512 && bf16);
-        cr_assert_eq(more.bf16_is_fast, avx512 && bf16);
-    }
+    static const unsigned caps[] = {KERN_CAP_AVX512_BF16, KERN_CAP_AVX512_VNNI, KERN_CAP_NEON_DOT};
+    for (unsigned i = 0; i < KERN_TIER_COUNT; i++)
+        for (size_t q = 0; q < sizeof caps / sizeof *caps; q++) {
+            kern_table plain, more;
+            const size_t replaced = replaced_slot((kern_tier)i, caps[q]);
+            if (!kern_table_fill(&plain, (kern_tier)i, 0)) continue;
+            cr_assert(kern_table_fill(&more, (kern_tier)i, caps[q]));
+            for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof plain; at += sizeof plain.gemm_f32) {
+                const bool same = memcmp((char *)&plain + at, (char *)&more + at, sizeof plain.gemm_f32) == 0;
+                cr_assert_eq(same, at != replaced, "slot at byte %zu", at);
+            }
+            cr_assert_eq(memcmp(&plain.gemm_blocks, &more.gemm_blocks, sizeof plain.gemm_blocks), 0);
+            cr_assert(!plain.bf16_is_fast);
+            cr_assert_eq(more.bf16_is_fast, replaced == offsetof(kern_table, gemm_bf16));
+        }
 }
 
 /* A micro-kernel of floats knows the width of its tier's panels; a tier that changes the tile brings its own. The
@@ -132,5 +134,6 @@ Test(table, the_probe_is_consistent)
     cr_assert(cpu.tiers & 1u << cpu.best);
     cr_assert_eq(cpu.tiers >> cpu.best, 1, "best is the highest tier");
     if (cpu.tiers & 1u << KERN_TIER_AVX512) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX2);
-    if (cpu.caps != 0) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
+    if (cpu.caps & (KERN_CAP_AVX512_BF16 | KERN_CAP_AVX512_VNNI)) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
+    if (cpu.caps & KERN_CAP_NEON_DOT) cr_assert(cpu.tiers & 1u << KERN_TIER_NEON);
 }
