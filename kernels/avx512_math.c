@@ -30,7 +30,9 @@ static void kern_sigmoid_f32_avx512(size_t n, const float *x, float *y)
 
 static void kern_gelu_f32_avx512(size_t n, const float *x, float *y)
 {
-    for (size_t i = 0; i < n; i += LANES) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) _mm512_storeu_ps(y + i, kern_gelu_avx512(_mm512_loadu_ps(x + i)));
+    if (i < n) {
         const __mmask16 lanes = kern_lanes_avx512(n - i);
         _mm512_mask_storeu_ps(y + i, lanes, kern_gelu_avx512(_mm512_maskz_loadu_ps(lanes, x + i)));
     }
@@ -78,34 +80,44 @@ static void kern_axpy_f32_avx512(size_t n, float alpha, const float *x, float *y
     }
 }
 
-/* One row. act is a constant where this is inlined. */
-static inline __attribute__((always_inline)) void epilogue_row(size_t n, float *c, const float *bias, kern_act act,
-                                                               const float *residual)
+/* Column j on of one row. */
+static inline __attribute__((always_inline)) __m512 epilogue_of(__m512 x, __mmask16 lanes, size_t j, const float *bias,
+                                                                kern_act act, const float *residual)
 {
-    for (size_t j = 0; j < n; j += LANES) {
-        const __mmask16 lanes = kern_lanes_avx512(n - j);
-        __m512 x = _mm512_maskz_loadu_ps(lanes, c + j);
-        if (bias != NULL) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, bias + j));
-        if (act == KERN_ACT_GELU) x = kern_gelu_avx512(x);
-        if (act == KERN_ACT_RELU) x = relu(x);
-        if (act == KERN_ACT_TANH) x = kern_tanh_avx512(x);
-        if (residual != NULL) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, residual + j));
-        _mm512_mask_storeu_ps(c + j, lanes, x);
+    if (bias != NULL) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, bias + j));
+    if (act == KERN_ACT_GELU) x = kern_gelu_avx512(x);
+    if (act == KERN_ACT_RELU) x = relu(x);
+    if (act == KERN_ACT_TANH) x = kern_tanh_avx512(x);
+    return residual == NULL ? x : _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, residual + j));
+}
+
+/* act is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void epilogue_rows(size_t m, size_t n, float *c, size_t ldc,
+                                                                const float *bias, kern_act act, const float *residual,
+                                                                size_t ldr)
+{
+    const __mmask16 all = (__mmask16)0xffff, last = kern_lanes_avx512(n % LANES);
+    for (size_t i = 0; i < m; i++) {
+        float *row = c + i * ldc;
+        const float *add = residual != NULL ? residual + i * ldr : NULL;
+        size_t j = 0;
+        for (; j + LANES <= n; j += LANES)
+            _mm512_storeu_ps(row + j, epilogue_of(_mm512_loadu_ps(row + j), all, j, bias, act, add));
+        if (j < n) {
+            const __m512 x = _mm512_maskz_loadu_ps(last, row + j);
+            _mm512_mask_storeu_ps(row + j, last, epilogue_of(x, last, j, bias, act, add));
+        }
     }
 }
 
 static void kern_epilogue_f32_avx512(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
                                      const float *residual, size_t ldr)
 {
-    for (size_t i = 0; i < m; i++) {
-        float *row = c + i * ldc;
-        const float *add = residual != NULL ? residual + i * ldr : NULL;
-        switch (act) {
-        case KERN_ACT_NONE: epilogue_row(n, row, bias, KERN_ACT_NONE, add); break;
-        case KERN_ACT_GELU: epilogue_row(n, row, bias, KERN_ACT_GELU, add); break;
-        case KERN_ACT_RELU: epilogue_row(n, row, bias, KERN_ACT_RELU, add); break;
-        case KERN_ACT_TANH: epilogue_row(n, row, bias, KERN_ACT_TANH, add); break;
-        }
+    switch (act) {
+    case KERN_ACT_NONE: epilogue_rows(m, n, c, ldc, bias, KERN_ACT_NONE, residual, ldr); break;
+    case KERN_ACT_GELU: epilogue_rows(m, n, c, ldc, bias, KERN_ACT_GELU, residual, ldr); break;
+    case KERN_ACT_RELU: epilogue_rows(m, n, c, ldc, bias, KERN_ACT_RELU, residual, ldr); break;
+    case KERN_ACT_TANH: epilogue_rows(m, n, c, ldc, bias, KERN_ACT_TANH, residual, ldr); break;
     }
 }
 

@@ -137,7 +137,7 @@ typedef struct kern_table {
     void (*exp_f32)(size_t n, const float *x, float *y);     /* underflows to 0 (gradually or not), overflows to inf */
     void (*tanh_f32)(size_t n, const float *x, float *y);
     void (*sigmoid_f32)(size_t n, const float *x, float *y); /* 1 / (1 + exp(-x)) */
-    void (*gelu_f32)(size_t n, const float *x, float *y);    /* x * (1 + erf(x / sqrt 2)) / 2 (torch's default); -0 at -inf */
+    void (*gelu_f32)(size_t n, const float *x, float *y);    /* x * (1 + erf(x / sqrt 2)) / 2 (torch's default); 0 at -inf */
     void (*relu_f32)(size_t n, const float *x, float *y);    /* x < 0 ? 0 : x; NaN and -0 stay [exact] */
     void (*add_f32)(size_t n, const float *a, const float *b, float *y); /* a + b [exact] */
     void (*mul_f32)(size_t n, const float *a, const float *b, float *y); /* a * b [exact] */
