@@ -6,7 +6,7 @@
 
 /* QUERY_TILES micro-kernel tiles of queries make a block, at most MAX_QUERIES; KEY_TILE keys a score tile, rounded up to
  * the micro-kernel's columns. */
-enum { ENG_QUERY_TILES = 4, ENG_MAX_QUERIES = 128, ENG_KEY_TILE = 256 };
+enum { ENG_QUERY_TILES = 4, ENG_MAX_QUERIES = 128, ENG_KEY_TILE = 512 };
 
 /* C[rows, n] = (accumulate ? C : 0) + A[rows, depth] * panels, each panel [panel_rows][nr], of which depth rows from
  * first_row on are used. */

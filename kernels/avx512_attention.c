@@ -7,80 +7,90 @@
 
 enum { LANES = 16 };
 
-/* The running top of a row: lanes of maxima, and whether a NaN was seen (max alone would drop it). */
+/* The running top of a row, in two accumulators that take vectors in turn. A NaN may pass it by: the sum of the row's
+ * exponentials keeps it. */
 typedef struct row_top {
-    __m512 lanes;
-    __mmask16 nan;
+    __m512 lanes[2];
 } row_top;
 
-static inline row_top top_of(row_top t, __m512 v, __mmask16 lanes)
+static inline row_top no_top(void)
 {
-    t.lanes = _mm512_mask_max_ps(t.lanes, lanes, t.lanes, v);
-    t.nan |= _mm512_mask_cmp_ps_mask(lanes, v, v, _CMP_UNORD_Q);
-    return t;
+    return (row_top){{_mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY)}};
 }
 
-static inline float top_value(row_top t, float before)
+static inline float top_value(row_top t)
 {
-    const float top = _mm512_reduce_max_ps(t.lanes);
-    return t.nan || isnan(before) ? NAN : top > before ? top : before;
+    return _mm512_reduce_max_ps(_mm512_max_ps(t.lanes[0], t.lanes[1]));
 }
 
-/* y = exp(x - top); returns the sum, from two accumulators that take vectors in turn. */
+/* y = exp(x - top), top >= x; returns the sum, from two accumulators that take vectors in turn. */
 static inline float exp_row(size_t n, const float *x, float top, float *y)
 {
     const __m512 shift = _mm512_set1_ps(top);
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    __m512 s[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     size_t j = 0;
     for (; j + 2 * LANES <= n; j += 2 * LANES) {
-        const __m512 e0 = kern_exp_avx512(_mm512_sub_ps(_mm512_loadu_ps(x + j), shift));
-        const __m512 e1 = kern_exp_avx512(_mm512_sub_ps(_mm512_loadu_ps(x + j + LANES), shift));
-        _mm512_storeu_ps(y + j, e0);
-        _mm512_storeu_ps(y + j + LANES, e1);
-        s0 = _mm512_add_ps(s0, e0);
-        s1 = _mm512_add_ps(s1, e1);
+        KERN_UNROLL
+        for (size_t q = 0; q < 2; q++) {
+            const __m512 e = kern_exp_below_avx512(_mm512_sub_ps(_mm512_loadu_ps(x + j + q * LANES), shift));
+            _mm512_storeu_ps(y + j + q * LANES, e);
+            s[q] = _mm512_add_ps(s[q], e);
+        }
     }
     for (; j < n; j += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - j);
-        const __m512 e = kern_exp_avx512(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + j), shift));
+        const __m512 e = kern_exp_below_avx512(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + j), shift));
         _mm512_mask_storeu_ps(y + j, lanes, e);
-        s0 = _mm512_mask_add_ps(s0, lanes, s0, e);
+        s[0] = _mm512_mask_add_ps(s[0], lanes, s[0], e);
     }
-    return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+    return _mm512_reduce_add_ps(_mm512_add_ps(s[0], s[1]));
 }
 
 static void kern_softmax_f32_avx512(size_t n, const float *x, float *y)
 {
-    row_top t = {_mm512_set1_ps(-INFINITY), 0};
+    row_top t = no_top();
     for (size_t j = 0; j < n; j += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - j);
-        t = top_of(t, _mm512_maskz_loadu_ps(lanes, x + j), lanes);
+        t.lanes[0] = _mm512_mask_max_ps(t.lanes[0], lanes, t.lanes[0], _mm512_maskz_loadu_ps(lanes, x + j));
     }
-    const __m512 sum = _mm512_set1_ps(exp_row(n, x, top_value(t, -INFINITY), y));
+    const __m512 sum = _mm512_set1_ps(exp_row(n, x, top_value(t), y));
     for (size_t j = 0; j < n; j += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - j);
         _mm512_mask_storeu_ps(y + j, lanes, _mm512_div_ps(_mm512_maskz_loadu_ps(lanes, y + j), sum));
     }
 }
 
-static inline float exp_one(float x)
-{
-    return _mm512_cvtss_f32(kern_exp_avx512(_mm512_set1_ps(x)));
-}
-
-/* s = s * scale + gate * bias for one row; returns its top. bias is NULL or points at key 0 of this row. */
-static inline row_top score_row(size_t keys, float *s, float scale, float gate, const float *bias)
+/* s = s * scale + gate * bias for one row; returns its top. bias points at key 0 of this row, biased being a constant
+ * where this is inlined. */
+static inline __attribute__((always_inline)) float score_row(size_t keys, float *s, float scale, bool biased,
+                                                             float gate, const float *bias)
 {
     const __m512 by = _mm512_set1_ps(scale), g = _mm512_set1_ps(gate);
-    row_top t = {_mm512_set1_ps(-INFINITY), 0};
-    for (size_t j = 0; j < keys; j += LANES) {
+    row_top t = no_top();
+    size_t j = 0;
+    for (; j + 2 * LANES <= keys; j += 2 * LANES) {
+        KERN_UNROLL
+        for (size_t q = 0; q < 2; q++) {
+            float *at = s + j + q * LANES;
+            __m512 v = _mm512_mul_ps(_mm512_loadu_ps(at), by);
+            if (biased) v = _mm512_fmadd_ps(g, _mm512_loadu_ps(bias + j + q * LANES), v);
+            _mm512_storeu_ps(at, v);
+            t.lanes[q] = _mm512_max_ps(t.lanes[q], v);
+        }
+    }
+    for (; j < keys; j += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(keys - j);
         __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, s + j), by);
-        if (bias != NULL) v = _mm512_fmadd_ps(g, _mm512_maskz_loadu_ps(lanes, bias + j), v);
+        if (biased) v = _mm512_fmadd_ps(g, _mm512_maskz_loadu_ps(lanes, bias + j), v);
         _mm512_mask_storeu_ps(s + j, lanes, v);
-        t = top_of(t, v, lanes);
+        t.lanes[0] = _mm512_mask_max_ps(t.lanes[0], lanes, t.lanes[0], v);
     }
-    return t;
+    return top_value(t);
+}
+
+static inline float exp_one(float x)
+{
+    return _mm512_cvtss_f32(kern_exp_below_avx512(_mm512_set1_ps(x)));
 }
 
 static void kern_attention_softmax_f32_avx512(size_t rows, size_t keys, float *s, size_t lds, float scale,
@@ -94,8 +104,9 @@ static void kern_attention_softmax_f32_avx512(size_t rows, size_t keys, float *s
         }
         float *row = s + r * lds;
         const float before = running_max[r];
-        const row_top t = score_row(keys, row, scale, bias != NULL ? gate[r] : 0.0f, bias != NULL ? bias - r : NULL);
-        const float top = top_value(t, before);
+        const float here = bias != NULL ? score_row(keys, row, scale, true, gate[r], bias - r)
+                                        : score_row(keys, row, scale, false, 0.0f, NULL);
+        const float top = here > before ? here : before;
         const float sum = exp_row(keys, row, top, row);
         rescale[r] = before == -INFINITY ? 0.0f : exp_one(before - top);
         running_sum[r] = running_sum[r] * rescale[r] + sum;
