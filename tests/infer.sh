@@ -198,8 +198,9 @@ check "they are what they were" cmp -s mine.csv list.csv && check "the recording
 # Killed on the way: what it had goes on waiting for a pipe that nobody writes.
 mkfifo never.wav
 "$infer" --model "$model" -o killed.csv $a never.wav >out 2>err &
-for _ in $(seq 300); do
+for _ in $(seq 3000); do
     [ "$(wc -l 2>/dev/null <killed.csv.part)" = 2 ] && break
+    kill -0 $! 2>/dev/null || break
     sleep 0.1
 done
 kill $! && wait $! 2>/dev/null

@@ -40,11 +40,40 @@ same_run() { # same_run A B: everything that counts is the same, byte for byte
     cmp "$1/best/model.safetensors" "$2/best/model.safetensors" && cmp "$1/last/model.safetensors" "$2/last/model.safetensors" &&
         cmp "$1/metrics.jsonl" "$2/metrics.jsonl" && cmp "$1/state.safetensors" "$2/state.safetensors"
 }
+
+# Signals are to meet a program in the middle of its work, on a machine of any speed, busy or not. So they wait for lines
+# of metrics.jsonl, then for a random time that is measured in what an undisturbed run took; and where the program was
+# faster still, it is done again.
+now() { echo $(($(date +%s%N) / 1000)); } # in microseconds
+count_lines() {                           # count_lines FILE: into $lines; 0 where there is none
+    local all=()
+    [ ! -e "$1" ] || mapfile -t all <"$1"
+    lines=${#all[@]}
+}
+await_lines() { # await_lines FILE COUNT PROGRAM: until FILE has as many lines, or the program has ended
+    while count_lines "$1" && [ "$lines" -lt "$2" ] && kill -0 "$3" 2>/dev/null; do sleep 0.01; done
+}
+random_pause() { # random_pause MOST: in microseconds
+    local pause=$(((RANDOM << 15 | RANDOM) % ($1 + 1)))
+    sleep "$(printf '%d.%06d' $((pause / 1000000)) $((pause % 1000000)))"
+}
+signal() { # signal NAME PROGRAM: its exit status into $status
+    kill "-$1" "$2" 2>/dev/null
+    wait "$2" 2>/dev/null
+    status=$?
+}
+
+began=$(now)
 check "undisturbed run" run whole
+took=$(($(now) - began))
+count_lines whole/metrics.jsonl
+whole_lines=$lines
+line_time=$((took / 37))
 check "all of it is there" [ -s whole/best/model.safetensors -a -s whole/last/config.json -a -s whole/report.html ]
 check "24 steps" [ "$(grep -c '"lr"' whole/metrics.jsonl)" = 24 ]
 check "an evaluation of dev an epoch" [ "$(grep -c '"split":"dev"' whole/metrics.jsonl)" = 12 ]
 check "one of test" [ "$(grep -c '"split":"test"' whole/metrics.jsonl)" = 1 ]
+check "and no other line" [ "$whole_lines" = 37 ]
 check "infer reads the best model" "$infer" -o labels.csv --model whole/best --gender female --quiet "$tests/data/KD0_anger_54.wav"
 check "other threads" run threads --threads 3 --decoders 1 --cache 0
 check "other threads, the same bits" same_run whole threads
@@ -52,34 +81,48 @@ run whole 2>err
 check "no second run in the same place" [ $? = 1 ]
 check "it says how to go on" grep -q -- '--resume' err
 
-kills=0 whole_runs=0
-while [ "$kills" -lt 20 ] && [ "$whole_runs" -lt 20 ]; do
+# Each kill comes 0, 1 or 2 lines behind the beginning of a run, plus up to the time of two. When the training is through,
+# another begins; should a line take a tenth of the time that it took above, that happens every second time.
+kills=0 through=0
+while [ "$kills" -lt 20 ] && [ "$through" -lt 200 ]; do
+    count_lines killed/metrics.jsonl
+    before=$lines
     (run_as_program killed --resume 2>err) &
-    sleep "0.$((RANDOM % 9))$((RANDOM % 10))"
-    kill -9 $! 2>/dev/null
-    wait $! 2>/dev/null
-    if [ $? = 137 ]; then
-        kills=$((kills + 1))
-    else # it was through: once more from the beginning
-        whole_runs=$((whole_runs + 1))
+    await_lines killed/metrics.jsonl $((before + kills % 3)) $!
+    random_pause $((2 * line_time))
+    signal KILL $!
+    case $status in
+    137) kills=$((kills + 1)) ;;
+    0)
+        through=$((through + 1))
         rm -rf killed
-    fi
+        ;;
+    *) break ;;
+    esac
 done
+[ "$kills" = 20 ] || echo "$kills kills, $through runs that were through, the last exit status $status: $(cat err)"
 check "twenty kills" [ "$kills" = 20 ]
 check "resumed after twenty kills" run killed --resume
 check "twenty kills, the same bits" same_run whole killed
 
-(run_as_program stopped 2>err) &
-while [ ! -s stopped/metrics.jsonl ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
-kill -TERM $! 2>/dev/null
-wait $!
-check "SIGTERM: exit status" [ $? = 143 ]
+for tries in {1..50}; do
+    rm -rf stopped
+    (run_as_program stopped 2>err) &
+    await_lines stopped/metrics.jsonl 1 $!
+    signal TERM $!
+    count_lines stopped/metrics.jsonl
+    [ "$status" = 143 ] && [ "$lines" -lt "$whole_lines" ] && break # else the signal came too late, or the status is wrong
+    [ "$status" = 143 ] || [ "$status" = 0 ] || break
+done
+[ "$status" = 143 ] && [ "$lines" -lt "$whole_lines" ] ||
+    echo "SIGTERM: exit status $status, $lines of $whole_lines lines, $tries tries: $(cat err)"
+check "SIGTERM: exit status" [ "$status" = 143 ]
 check "SIGTERM: it saved" [ -s stopped/state.safetensors ]
-check "SIGTERM: in the middle" [ "$(wc -l <stopped/metrics.jsonl)" -lt "$(wc -l <whole/metrics.jsonl)" ]
+check "SIGTERM: in the middle" [ "$lines" -lt "$whole_lines" ]
 check "resumed after SIGTERM" run stopped --resume
 check "SIGTERM, the same bits" same_run whole stopped
 
-# A signal while dev or test is scored: here that takes long, and most of the time.
+# A signal while dev or test is scored: here that takes long, and most of the time. Lines: a step, dev, a step, dev, test.
 awk -F, 'NR <= 4 { print } NR == 3 || NR == 4 { for (i = 0; i < 120; i++) print }' list.csv >scored.csv
 score_as_program() { # score_as_program OUT OPTIONS...
     local out=$1
@@ -87,20 +130,26 @@ score_as_program() { # score_as_program OUT OPTIONS...
     exec "$train" --init "$tests/golden/base" --data scored.csv --audio "$tests/data" --out "$out" --epochs 2 --dropout 0 \
         --threads 2 --quiet "$@"
 }
+began=$(now)
 check "undisturbed long evaluations" eval '(score_as_program scored)'
-stops=0
-for seconds in 0.1 0.2 0.4 0.8 1.2 1.6; do
-    (score_as_program halted --resume 2>err) &
-    while [ ! -e halted/recipe.txt ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
-    sleep "$seconds"
-    kill -TERM $! 2>/dev/null
-    wait $!
-    status=$?
-    [ "$status" = 143 ] && stops=$((stops + 1))
-    check "a stop, or the end" [ "$status" = 143 -o "$status" = 0 ]
-    [ "$status" = 0 ] && break
+took=$(($(now) - began))
+count_lines scored/metrics.jsonl
+check "five lines" [ "$lines" = 5 ]
+for before in 1 3 4; do # the lines before an evaluation
+    for tries in {1..50}; do
+        (score_as_program halted --resume 2>err) &
+        await_lines halted/metrics.jsonl "$before" $!
+        random_pause $((took / 4 / tries))
+        signal TERM $!
+        count_lines halted/metrics.jsonl
+        [ "$status" = 143 ] && [ "$lines" = "$before" ] && break
+        [ "$status" = 143 ] || [ "$status" = 0 ] || break
+        rm -rf halted # too late: once more from the beginning
+    done
+    [ "$status" = 143 ] && [ "$lines" = "$before" ] ||
+        echo "SIGTERM behind line $before: exit status $status, $lines lines, $tries tries: $(cat err)"
+    check "stopped while it scored, behind line $before" [ "$status" = 143 -a "$lines" = "$before" ]
 done
-check "stopped while it scored" [ "$stops" -ge 1 ]
 check "resumed after those stops" eval '(score_as_program halted --resume)'
 check "those stops, the same bits" same_run scored halted
 
