@@ -33,7 +33,7 @@ run_as_program() { # run_as_program OUT OPTIONS...: instead of this shell, so th
     exec "$train" --init "$tests/golden/base" --data list.csv --audio "$tests/data" --out "$out" --epochs 12 --batch-size 2 \
         --accumulate 2 --lr 1e-3 --schedule cosine --warmup 0.1 --clip 1 --dropout 0.1 --layer-drop 0.2 --feature-dropout 0.1 \
         --mask-time-prob 0.3 --pooling attention --gender-conditioning multiply --crop 1 --gain 6 --noise 0.5 --speed 0.1 \
-        --pitch 1 --train-feature-encoder --checkpoint-layers --save-minutes 0 --threads 2 --quiet "$@"
+        --pitch 1 --ema 0.9 --train-feature-encoder --checkpoint-layers --save-minutes 0 --threads 2 --quiet "$@"
 }
 run() { (run_as_program "$@"); }
 same_run() { # same_run A B: everything that counts is the same, byte for byte
@@ -75,6 +75,9 @@ check "an evaluation of dev an epoch" [ "$(grep -c '"split":"dev"' whole/metrics
 check "one of test" [ "$(grep -c '"split":"test"' whole/metrics.jsonl)" = 1 ]
 check "and no other line" [ "$whole_lines" = 37 ]
 check "infer reads the best model" "$infer" -o labels.csv --model whole/best --gender female --quiet "$tests/data/KD0_anger_54.wav"
+check "without an average" run last --ema 0
+check "an average changes no step" cmp <(grep '"lr"' whole/metrics.jsonl) <(grep '"lr"' last/metrics.jsonl)
+check "an average is written" eval '! cmp -s whole/last/model.safetensors last/last/model.safetensors'
 check "other threads" run threads --threads 3 --decoders 1 --cache 0
 check "other threads, the same bits" same_run whole threads
 run whole 2>err

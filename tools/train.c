@@ -104,10 +104,13 @@ static void show_progress(const train_run *r, const train_step_line *line, size_
 
 /* ---- Saving ---- */
 
-static eng_status save_model(const train_run *r, const char *name, eng_error *err)
+static eng_status save_model(train_run *r, const char *name, eng_error *err)
 {
     char path[4096];
-    return mdl_model_save(r->m, train_path(r, name, path, sizeof path), err);
+    mdl_average_swap(&r->average, &r->m->params);
+    eng_status status = mdl_model_save(r->m, train_path(r, name, path, sizeof path), err);
+    mdl_average_swap(&r->average, &r->m->params);
+    return status;
 }
 
 /* The last model, then the state, which is what a resumed run begins with. */
@@ -183,7 +186,9 @@ static eng_status evaluate_dev(train_run *r, eng_error *err)
     const size_t epoch = r->at.unscored;
     double score;
     bool stopped;
+    mdl_average_swap(&r->average, &r->m->params);
     eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, epoch, &score, &stopped, err);
+    mdl_average_swap(&r->average, &r->m->params);
     if (!status && !stopped) r->at.unscored = 0;
     if (status || isnan(score)) return status;
     if (r->at.best_step && !(score > r->at.best)) {

@@ -47,6 +47,9 @@ static const tool_option options[] = {
      "linear warm-up from 0: steps, or a share of the run when below 1 (0)", NULL, 0, 1e9},
     {"clip", 0, TOOL_NUMBER, OPTION(clip), "X",
      "longest gradient, of all parameters together; a longer one is\nscaled down (no limit)", NULL, 1e-12, 1e12},
+    {"ema", 0, TOOL_NUMBER, OPTION(ema), "DECAY",
+     "evaluate and write a moving average of the weights; 0.999: over\nabout the last 1000 steps (0: the last step's weights)",
+     NULL, 0, 0.9999999},
     {"patience", 0, TOOL_COUNT, OPTION(patience), "N", "stop after N evaluations without a better one (never)", NULL, 1, 1e6},
 
     {"loss", 0, TOOL_CHOICE, OPTION(loss), NULL,

@@ -25,7 +25,7 @@ typedef struct train_options {
     double batch_seconds, crop, lr, head_lr, weight_decay, warmup, clip, label_smoothing, focal_gamma;
     double dropout, hidden_dropout, attention_dropout, activation_dropout, feature_dropout, final_dropout, layer_drop;
     double mask_time_prob, mask_feature_prob;
-    double gain, noise, speed, pitch, equalise, save_minutes;
+    double gain, noise, speed, pitch, equalise, ema, save_minutes;
     bool no_shuffle, resume, strict, train_feature_encoder, checkpoint_layers, new_head, soft_labels, quiet;
     double snr_low, snr_high, range_low, range_high; /* from noise_snr and range */
     char *recipe_text, **recipe_arguments;           /* what texts of a recipe point into */

@@ -3,6 +3,7 @@
 #define TOOLS_TRAIN_RUN_H
 
 #include "engine/tape.h"
+#include "model/average.h"
 #include "model/forward.h"
 #include "model/loss.h"
 #include "model/optimizer.h"
@@ -33,6 +34,7 @@ typedef struct train_run {
     eng_context ctx;
     eng_tape tape;
     mdl_optimizer optimizer;
+    mdl_average average; /* with --ema; else there is none */
     mdl_regularisation rates;
     mdl_augmentation augmentation;
     train_feed *feed;

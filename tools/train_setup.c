@@ -266,6 +266,7 @@ int train_setup(train_run *r)
     if (!status) {
         choose_parameters(r);
         status = mdl_optimizer_init(&r->optimizer, &r->m->params, &err);
+        if (!status && r->o->ema > 0) status = mdl_average_init(&r->average, &r->m->params, &err);
     }
     return status ? complain(&err) : 0;
 }
@@ -275,6 +276,7 @@ void train_teardown(train_run *r)
     train_feed_close(r->feed);
     train_log_close(&r->log);
     mdl_optimizer_fini(&r->optimizer);
+    mdl_average_fini(&r->average);
     eng_free(r->class_id);
     eng_free(r->attribute_of);
     eng_free(r->class_weight);

@@ -1,5 +1,5 @@
-/* The state to resume from: OUT/state.safetensors, f32 tensors param.<name>, mean.<name>, square.<name> as they lie in
- * memory, and in the metadata the position and the options. One file, replaced by a rename: it is always of one moment. */
+/* The state to resume from: OUT/state.safetensors, f32 tensors param.<name>, mean.<name>, square.<name> and, with
+ * --ema, average.<name> as they lie in memory, and in the metadata the position and the options. One file, replaced by a rename: it is always of one moment. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -91,6 +91,8 @@ static eng_status add_arrays(wts_writer *w, const train_run *r, eng_error *err)
         status = add_array(w, "param", p, p->data, err);
         if (!status && r->optimizer.mean[i]) status = add_array(w, "mean", p, r->optimizer.mean[i], err);
         if (!status && r->optimizer.square[i]) status = add_array(w, "square", p, r->optimizer.square[i], err);
+        if (!status && r->average.value && r->average.value[i])
+            status = add_array(w, "average", p, r->average.value[i], err);
     }
     return status;
 }
@@ -110,9 +112,9 @@ eng_status train_state_save(train_run *r, eng_error *err)
     if (!options) return ENG_E_MEMORY;
     const char *metadata[] = {"format", FORMAT, "position", position, "options", options, "data", data, NULL};
     size_t names = 0;
-    for (size_t i = 0; i < r->m->params.count; i++) names += 3 * (strlen(r->m->params.param[i].name) + 8);
+    for (size_t i = 0; i < r->m->params.count; i++) names += 4 * (strlen(r->m->params.param[i].name) + 8);
     wts_writer *w = NULL;
-    status = wts_writer_open(state_path(r, path, sizeof path), 3 * r->m->params.count, names, metadata, &w, err);
+    status = wts_writer_open(state_path(r, path, sizeof path), 4 * r->m->params.count, names, metadata, &w, err);
     if (!status) {
         status = add_arrays(w, r, err);
         if (status) wts_writer_abandon(w);
@@ -181,6 +183,8 @@ eng_status train_state_load(train_run *r, eng_error *err)
         status = read_array(&c, "param", p, p->data, err);
         if (!status && r->optimizer.mean[i]) status = read_array(&c, "mean", p, r->optimizer.mean[i], err);
         if (!status && r->optimizer.square[i]) status = read_array(&c, "square", p, r->optimizer.square[i], err);
+        if (!status && r->average.value && r->average.value[i])
+            status = read_array(&c, "average", p, r->average.value[i], err);
     }
     wts_checkpoint_close(&c);
     return status;

@@ -141,6 +141,7 @@ static eng_status apply(train_run *r, double loss, double divisor, train_step_li
     a.weight_decay = o->weight_decay;
     mdl_optimizer_step(&r->optimizer, &r->m->params, &r->ctx, &a, scale);
     r->at.step++;
+    mdl_average_step(&r->average, &r->m->params, o->ema, r->at.step);
     return ENG_OK;
 }
 
