@@ -177,7 +177,9 @@ eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor q
     cut_parts(batch, parts);
     attention_run run = {ctx, parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, drop, max, inverse_sum,
                          failed};
+    eng_op_begin(ctx, "attention", qkv.rows, width, heads);
     eng_pool_run(ctx->pool, n * heads, attention_task, &run);
+    eng_op_end(ctx);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) eng_out_of_memory(ctx, "attention", 2 * bias.reach * dim * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);

@@ -24,13 +24,33 @@ typedef struct eng_tensor {
 
 typedef struct eng_tape eng_tape;
 
+/* Sees the ops of a forward pass, for measurements: begin when one starts to compute, with its name and up to three
+ * sizes (what they are, the op says where it calls), end when it has its result. Both on the thread that called the op,
+ * outside of any task, so that the pool is free. An op that fails may not end. */
+typedef struct eng_trace {
+    void (*begin)(void *arg, const char *op, size_t rows, size_t cols, size_t depth);
+    void (*end)(void *arg);
+    void *arg;
+} eng_trace;
+
 typedef struct eng_context {
     kern_table k;
     eng_pool *pool;
     eng_arena *arena;
     eng_tape *tape; /* NULL: inference; nothing is recorded and nothing is kept for a backward pass (tape.h) */
     eng_error error;
+    const eng_trace *trace; /* NULL: nobody looks */
 } eng_context;
+
+static inline void eng_op_begin(const eng_context *ctx, const char *op, size_t rows, size_t cols, size_t depth)
+{
+    if (ctx->trace) ctx->trace->begin(ctx->trace->arg, op, rows, cols, depth);
+}
+
+static inline void eng_op_end(const eng_context *ctx)
+{
+    if (ctx->trace) ctx->trace->end(ctx->trace->arg);
+}
 
 /* True while no op has failed. */
 static inline bool eng_good(const eng_context *ctx)

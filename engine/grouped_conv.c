@@ -88,7 +88,9 @@ static void convolve(eng_context *ctx, eng_batch batch, eng_tensor x, eng_groupe
     memset(failed, 0, threads * sizeof *failed);
     cut_stretches(batch, stretches);
     conv_run run = {ctx, stretches, x, out, w, act, residual, failed};
+    eng_op_begin(ctx, "grouped_conv", x.rows, x.cols, w.kernel);
     eng_pool_run(ctx->pool, n * w.groups, conv_task, &run);
+    eng_op_end(ctx);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) eng_out_of_memory(ctx, "a grouped convolution", FRAMES_A_TASK * x.cols * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);

@@ -67,7 +67,9 @@ void eng_layer_norm_into(eng_context *ctx, eng_tensor x, eng_vector gamma, eng_v
         run.rstd = eng_tensor_plain(ctx, 1, x.rows).data;
         if (!eng_good(ctx)) return;
     }
+    eng_op_begin(ctx, "layer_norm", x.rows, x.cols, 0);
     eng_pool_run(ctx->pool, (x.rows + ROWS_A_TASK - 1) / ROWS_A_TASK, norm_task, &run);
+    eng_op_end(ctx);
     norm_saved *s = eng_record(ctx, norm_backward, sizeof *s);
     if (s) *s = (norm_saved){x, y, gamma, beta, run.mean, run.rstd, NULL};
 }

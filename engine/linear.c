@@ -50,7 +50,9 @@ void eng_linear_into(eng_context *ctx, eng_tensor x, const eng_weight *w, eng_ve
     eng_tensor z = keep ? eng_tensor_new(ctx, y.rows, y.cols) : y;
     eng_epilogue e = {bias.data, keep ? KERN_ACT_NONE : act, keep ? NULL : residual.data, residual.stride};
     if (!eng_good(ctx)) return;
+    eng_op_begin(ctx, "linear", x.rows, w->n, w->k);
     eng_product(ctx, x.rows, (eng_left){x.data, x.stride, false}, eng_weight_right(w), z.data, z.stride, false, &e);
+    eng_op_end(ctx);
     linear_saved *s = eng_record(ctx, linear_backward, sizeof *s);
     if (s) *s = (linear_saved){x, keep ? (eng_tensor){0} : residual, z, w, bias};
     if (!keep) return;

@@ -54,7 +54,9 @@ eng_tensor eng_relative_gate(eng_context *ctx, eng_tensor x, size_t heads, eng_g
     if (!eng_good(ctx)) return gate;
     ENG_CHECK(heads && x.cols % heads == 0, "relative gate: width %zu, %zu heads", x.cols, heads);
     gate_run run = {&ctx->k, x, gate, w};
+    eng_op_begin(ctx, "relative_gate", x.rows, x.cols, heads);
     eng_pool_run(ctx->pool, (x.rows + GATE_ROWS - 1) / GATE_ROWS, gate_task, &run);
+    eng_op_end(ctx);
     gate_run *s = eng_record(ctx, gate_backward, sizeof *s);
     if (s) *s = run;
     return gate;

@@ -200,9 +200,11 @@ void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, 
                          const size_t *samples, eng_tensor out)
 {
     if (!eng_good(ctx)) return;
+    eng_op_begin(ctx, "feature_encoder", out.rows, out.cols, 0);
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     encoder_run run = {.m = m, .ctx = ctx, .batch = batch, .waves = waves, .samples = samples, .out = out};
     if (m->config.group_norm) group_norm_statistics(&run);
     if (eng_good(ctx)) run_stretches(&run, false, tile_frames(&m->config), encoder_task);
     eng_arena_rewind(ctx->arena, mark);
+    eng_op_end(ctx);
 }

@@ -113,7 +113,9 @@ void mdl_mix_add(eng_context *ctx, const mdl_mix *mix, size_t index, eng_tensor 
     eng_tensor sum = mix->sum;
     ENG_CHECK(state.rows == sum.rows && state.cols == sum.cols, "mix: state [%zu, %zu], sum [%zu, %zu]", state.rows,
               state.cols, sum.rows, sum.cols);
+    eng_op_begin(ctx, "mix", sum.rows, sum.cols, 0);
     add_scaled(ctx, sum.rows, sum.cols, mix->weight[index], state.data, state.stride, sum.data, sum.stride);
+    eng_op_end(ctx);
     if (!state.grad && !mix->dweight) return;
     state_saved *s = eng_record(ctx, state_backward, sizeof *s);
     if (s) *s = (state_saved){*mix, index, state, NULL};
