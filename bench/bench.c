@@ -1,48 +1,68 @@
 /* bench: measures speed, and error beside it. One line a measurement. */
 #include "bench/bench.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/lists.h"
+#include "bench/table.h"
 #include "model/tier.h"
 #include "tools/options.h"
 
 static const tool_option options[] = {
     {.name = "json", .kind = TOOL_FLAG, .offset = offsetof(bench_options, json), .help = "one JSON object a line"},
+    {.name = "markdown",
+     .kind = TOOL_FLAG,
+     .offset = offsetof(bench_options, markdown),
+     .help = "model: a table to paste, as when --precision or --threads has several"},
     {.name = "threads",
-     .kind = TOOL_COUNT,
-     .offset = offsetof(bench_options, threads),
-     .value = "N",
-     .help = "worker threads; 0, the default: one per CPU",
-     .max = 4096},
+     .kind = TOOL_TEXT,
+     .offset = offsetof(bench_options, thread_list),
+     .value = "LIST",
+     .help = "worker threads, as 1,2; 0, the default: one per CPU"},
     {.name = "cpu",
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, cpu),
      .value = "TIER",
      .help = "kernels to use: scalar, avx2, avx512, neon (default: the best here, or WLM_CPU)"},
     {.name = "precision",
+     .kind = TOOL_TEXT,
+     .offset = offsetof(bench_options, precision_list),
+     .value = "LIST",
+     .help = "gemm, model, roofline: what the weights' products are computed in, some of f32,bf16,int8 (f32)"},
+    {.name = "kind",
      .kind = TOOL_CHOICE,
-     .offset = offsetof(bench_options, precision),
-     .help = "arithmetic of the weights",
-     .choices = "f32"},
+     .offset = offsetof(bench_options, kind),
+     .help = "gemm: y = x W^T with W packed (nt), and for gradients dx = dy W (nn), dW = dy^T x (tn)",
+     .choices = "nt|nn|tn|all"},
     {.name = "peer",
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, peer),
      .value = "NAME",
-     .help = "measure another library on the same shapes too: openblas"},
+     .help = "gemm: measure another library on the same shapes too: openblas"},
+    {.name = "seconds-each",
+     .kind = TOOL_NUMBER,
+     .offset = offsetof(bench_options, seconds_each),
+     .value = "S",
+     .help = "gemm, ops, roofline: how long to wait for quiet moments, a shape, a kernel, a model (3, 1, 20)",
+     .min = 0.01,
+     .max = 3600},
+    {.name = "quick",
+     .kind = TOOL_FLAG,
+     .offset = offsetof(bench_options, quick),
+     .help = "a few calls of everything: to see that it works, not how fast"},
     {.name = "seconds",
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, seconds),
      .value = "LIST",
-     .help = "model, train: lengths of an utterance, as 1,3,10 (default: model 1,3,10,30; train 2 x 5 and 1 x 10)"},
+     .help = "model, train, roofline: lengths of an utterance, as 1,3,10 (default: model 1,3,10,30; train 2 x 5 and\n"
+             "1 x 10; roofline 10)"},
     {.name = "batch",
      .kind = TOOL_COUNT,
      .offset = offsetof(bench_options, batch),
      .value = "N",
-     .help = "model, train: utterances of a batch (default 1)",
+     .help = "model, train, roofline: utterances of a batch (default 1)",
      .max = 1024},
     {.name = "repeats",
      .kind = TOOL_COUNT,
@@ -63,94 +83,28 @@ static const tool_option options[] = {
 
 static const tool_program program = {
     .name = "bench",
-    .usage = "[options] gemm [MxNxK...] | ops [KERNEL...] | model [MODEL...] | train [MODEL...]",
-    .summary = "gemm   the blocked matrix product, on WavLM's shapes or those given\n"
-               "ops    the kernels around it, one thread, all or those given\n"
-               "model  a forward pass\n"
-               "train  a training step: forward, backward, AdamW\n"
+    .usage = "[options] gemm [MxNxK...] | ops [KERNEL...] | model [MODEL...] | train [MODEL...] | roofline [MODEL...]",
+    .summary = "gemm      the blocked matrix product, on WavLM's shapes or those given\n"
+               "ops       the kernels around it, one thread, all or those given\n"
+               "model     a forward pass\n"
+               "train     a training step: forward, backward, AdamW\n"
+               "roofline  every op of a forward pass: its time, and how far that is from what the machine allows\n"
                "MODEL is large (the default), base or base-plus, with random weights, or a model's folder.",
     .options = options,
 };
 
+/* What of the options a command looks at. */
 typedef struct command {
     const char *name;
     bool (*run)(bench_run *run, size_t n, char **operands);
+    bool precisions, table;
 } command;
 
-static const command commands[] = {
-    {"gemm", bench_gemm}, {"ops", bench_ops}, {"model", bench_model}, {"train", bench_train}};
-
-/* ---- Time ---- */
-
-double bench_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_median(size_t n, double *values)
-{
-    qsort(values, n, sizeof *values, compare_doubles);
-    return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, bench_result *r)
-{
-    enum { ROUNDS = 7, MOST = 64 };
-    const double round_seconds = 0.03;
-    double times[ROUNDS * MOST];
-    size_t n = 0;
-    r->peak_gflops = NAN;
-    for (size_t round = 0; round < ROUNDS; round++) {
-        if (with_peak) r->peak_gflops = fmax(r->peak_gflops, bench_peak_f32(run, run->threads));
-        fn(arg);
-        const double start = bench_now();
-        for (size_t i = 0; i < MOST; i++) {
-            const double t0 = bench_now();
-            fn(arg);
-            const double t1 = bench_now();
-            times[n++] = t1 - t0;
-            if (t1 - start > round_seconds) break;
-        }
-    }
-    r->time_s = bench_median(n, times);
-    r->time_min_s = times[0]; /* sorted by now */
-}
-
-void bench_time_calls(bench_run *run, size_t repeats, bench_fn fn, void *arg, bench_result *r)
-{
-    enum { PEAKS = 8 }; /* of a millisecond each, around every call */
-    double times[BENCH_MOST_REPEATS];
-    r->peak_gflops = NAN;
-    r->time_s = r->time_min_s = NAN;
-    fn(arg);
-    for (size_t i = 0; i < repeats && eng_good(&run->ctx); i++) {
-        for (size_t p = 0; p < PEAKS; p++) r->peak_gflops = fmax(r->peak_gflops, bench_peak_f32(run, run->threads));
-        const double start = bench_now();
-        fn(arg);
-        times[i] = bench_now() - start;
-    }
-    if (!eng_good(&run->ctx)) return;
-    r->time_s = bench_median(repeats, times);
-    r->time_min_s = times[0]; /* sorted by now */
-}
-
-void bench_fill(size_t n, float *x, uint64_t seed)
-{
-    uint64_t state = seed * 2 + 1;
-    for (size_t i = 0; i < n; i++) {
-        state =
-            state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator; its upper bits are good */
-        x[i] = (float)((double)(state >> 40) * 0x1p-23 - 1.0);
-    }
-}
+static const command commands[] = {{"gemm", bench_gemm, true, false},
+                                   {"ops", bench_ops, false, false},
+                                   {"model", bench_model, true, true},
+                                   {"train", bench_train, false, false},
+                                   {"roofline", bench_roofline, true, false}};
 
 /* ---- Start ---- */
 
@@ -158,19 +112,50 @@ static const command *find_command(const char *name)
 {
     for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0) return &commands[i];
-    fprintf(stderr, "bench: expected gemm, ops, model or train, found %s (--help shows more)\n", name ? name : "nothing");
+    fprintf(stderr, "bench: expected gemm, ops, model, train or roofline, found %s (--help shows more)\n",
+            name ? name : "nothing");
     return NULL;
 }
 
-static int run_command(const command *c, const bench_options *o, size_t n, char **operands)
+static bool options_fit(const command *c, const bench_options *o)
 {
-    bench_run run = {.options = o};
-    eng_error *err = &run.ctx.error;
-    eng_arena arena;
     if (o->peer && strcmp(o->peer, "openblas") != 0) {
         fprintf(stderr, "bench: --peer: expected openblas, found %s\n", o->peer);
-        return 1;
+        return false;
     }
+    if (o->precision_list && !c->precisions) {
+        fprintf(stderr, "bench: --precision: %s measures f32 alone\n", c->name);
+        return false;
+    }
+    if (o->markdown && (!c->table || o->json)) {
+        fprintf(stderr, "bench: --markdown: of model alone, and not with --json\n");
+        return false;
+    }
+    return true;
+}
+
+static void say_what_runs(const bench_run *run)
+{
+    char cpu[512];
+    bench_cpu_name(sizeof cpu, cpu);
+    fprintf(stderr, "bench: %s, %s kernels%s, %zu threads\n", cpu, kern_tier_name(run->ctx.k.tier),
+            bench_caps_name(&run->ctx.k), run->threads);
+}
+
+/* How far the times can be believed. */
+static void say_what_probes_saw(const bench_run *run)
+{
+    const bench_known *one = &run->known[0], *all = &run->known[1];
+    fprintf(stderr, "bench: %zu of %zu moments were quiet", one->quiet + all->quiet, one->probes + all->probes);
+    fprintf(stderr, "%s\n", 2 * (one->quiet + all->quiet) < one->probes + all->probes ? " (bench/README.md)" : "");
+}
+
+/* One precision on one number of threads. */
+static int run_command(const command *c, const bench_options *o, bench_table *table, size_t n, char **operands)
+{
+    bench_run run = {.options = o, .table = table};
+    eng_error *err = &run.ctx.error;
+    eng_arena arena;
     if (mdl_choose_tier(o->cpu, &run.ctx.k, err) != ENG_OK) {
         fprintf(stderr, "bench: %s\n", err->message);
         return 1;
@@ -182,23 +167,47 @@ static int run_command(const command *c, const bench_options *o, size_t n, char 
     eng_arena_init(&arena);
     run.ctx.arena = &arena;
     run.threads = eng_pool_threads(run.ctx.pool);
-    fprintf(stderr, "bench: %s kernels, %zu threads\n", kern_tier_name(run.ctx.k.tier), run.threads);
+    say_what_runs(&run);
+    bench_settle(&run);
     int status = c->run(&run, n, operands) ? 0 : 1;
     if (!eng_good(&run.ctx)) {
         fprintf(stderr, "bench: %s\n", run.ctx.error.message);
         status = 2;
     }
+    if (status == 0) say_what_probes_saw(&run);
     eng_arena_fini(&arena);
     eng_pool_free(run.ctx.pool);
     return status;
 }
 
+/* Every precision on every number of threads; a table of them at the end, where there is one. */
+static int run_lists(const command *c, bench_options *o, size_t n, char **operands)
+{
+    size_t precisions[BENCH_PRECISIONS];
+    uint64_t threads[BENCH_MOST_THREADS];
+    const size_t n_precisions = bench_read_precisions(o->precision_list, precisions);
+    const size_t n_threads = bench_read_threads(o->thread_list, threads);
+    bench_table table = {0};
+    const bool tabulate = o->markdown || (c->table && !o->json && n_precisions * n_threads > 1);
+    int status = n_precisions && n_threads && options_fit(c, o) ? 0 : 1;
+    for (size_t p = 0; p < n_precisions && status == 0; p++)
+        for (size_t t = 0; t < n_threads && status == 0; t++) {
+            o->precision = precisions[p];
+            o->threads = threads[t];
+            status = run_command(c, o, tabulate ? &table : NULL, n, operands);
+        }
+    kern_table k;
+    if (status == 0 && tabulate && mdl_choose_tier(o->cpu, &k, NULL) == ENG_OK) bench_table_print(&table, &k);
+    bench_table_free(&table);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
-    bench_options o = {0};
+    bench_options o = {.precision = SIZE_MAX};
     size_t operands;
     int status;
     if (!tool_options_start(&program, argc, argv, &o, &operands, &status)) return status;
     const command *c = find_command(operands > 0 ? argv[1] : NULL);
-    return c ? run_command(c, &o, operands - 1, argv + 2) : 1;
+    return c ? run_lists(c, &o, operands - 1, argv + 2) : 1;
 }

@@ -7,15 +7,21 @@
 #include <stdint.h>
 
 #include "engine/context.h"
+#include "engine/gemm.h"
 
 /* Set by the command line. */
 typedef struct bench_options {
-    bool json;
+    bool json, markdown, quick;
+    const char *thread_list;    /* "1,2"; NULL: one per CPU */
+    const char *precision_list; /* "f32,int8"; NULL: the command's own */
+    const char *cpu;            /* NULL: the best tier, or WLM_CPU */
+    const char *peer;           /* NULL or "openblas" */
+    double seconds_each;        /* most that a measurement takes; 0: the command's own */
+    size_t kind;                /* of gemm: bench_kind */
+    /* one of each list */
     uint64_t threads; /* 0: one per CPU */
-    const char *cpu;  /* NULL: the best tier, or WLM_CPU */
-    size_t precision; /* 0: f32 */
-    const char *peer; /* NULL or "openblas" */
-    /* of model and train */
+    size_t precision; /* eng_precision; SIZE_MAX: none was asked for */
+    /* of model, train and roofline */
     const char *seconds;     /* "1,3,10"; NULL: the command's own */
     uint64_t batch, repeats; /* 0: the command's own */
     bool checkpoint_layers, train_feature_encoder;
@@ -23,11 +29,28 @@ typedef struct bench_options {
 
 enum { BENCH_MOST_REPEATS = 256 };
 
+/* What a probe saw (peak.c). */
+typedef struct bench_level {
+    double peak;    /* GFLOP/s of products on registers, all threads together */
+    double slowest; /* the slowest thread's, in f32 */
+    double filled;  /* the rate with no-ops between over that without, of the thread that lost most */
+} bench_level;
+
+/* What probes on one number of threads saw so far. */
+typedef struct bench_known {
+    double slowest, filled; /* the best of each */
+    size_t probes, quiet;
+} bench_known;
+
+typedef struct bench_table bench_table;
+
 /* One run of the program: what every benchmark gets. */
 typedef struct bench_run {
     const bench_options *options;
     eng_context ctx;
     size_t threads;
+    bench_known known[2]; /* on one thread, on several */
+    bench_table *table;   /* NULL: results are printed as they come */
 } bench_run;
 
 /* What a measurement of a whole model has besides. */
@@ -46,16 +69,28 @@ typedef struct bench_result {
     const char *bench;  /* "gemm" */
     const char *engine; /* "wavlm.c", or the peer's name */
     const char *shape;
-    double time_s, time_min_s;  /* median and shortest */
-    double gflops, peak_gflops; /* the peak measured between the repetitions, on as many threads */
-    double gbytes_s;            /* bytes read and written, each counted once */
-    double max_error;           /* largest |y - reference| over the largest |reference|, on a sample */
+    const char *kind; /* of a matrix product: "nt"; NULL */
+    eng_precision precision;
+    double work_gflop;         /* of one call */
+    double time_s, time_min_s; /* median and shortest of all calls */
+    double quiet_time_s;       /* median of the quiet calls; NAN where they are fewer than BENCH_LEAST_QUIET */
+    double quiet_share;        /* median of each quiet call's share of the peak around it; NAN likewise */
+    size_t calls, quiet_calls;
+    double gflops, peak_gflops;   /* the peak measured between the calls, on as many threads */
+    eng_precision peak_precision; /* what was multiplied there */
+    double gbytes_s;              /* bytes read and written, each counted once */
+    double max_error;             /* largest |y - reference| over the largest |reference|, on a sample */
     size_t threads;
     const bench_network *network; /* NULL, or what took the place of the shape */
 } bench_result;
 
-/* Prints one line to stdout: JSON (numbers that do not apply are null) or text. */
-void bench_print(const bench_run *run, const bench_result *r);
+/* Prints one line to stdout: JSON (numbers that do not apply are null) or text. Where run->table is asked for, it gets
+ * the result and the line goes to stderr. */
+void bench_print(bench_run *run, const bench_result *r);
+
+/* `, "name": value` to stdout, null where it does not apply; a text quoted. */
+void bench_put_number(const char *name, double value);
+void bench_put_text(const char *key, const char *value);
 
 /* Seconds on the monotonic clock. */
 double bench_now(void);
@@ -66,19 +101,51 @@ double bench_median(size_t n, double *values);
 /* What a benchmark times. */
 typedef void (*bench_fn)(void *arg);
 
-/* Times fn(arg) in rounds: the peak, one call that is not counted, then counted calls. Sets
- * r->time_s and time_min_s to the median and the shortest of all calls, and r->peak_gflops to the highest peak of the
- * rounds: a roof, which other loads on the machine only lower. The rounds spread a measurement over time, so that a
- * passing load hits some of them only. with_peak false leaves the peak NAN. */
-void bench_time(bench_run *run, bool with_peak, bench_fn fn, void *arg, bench_result *r);
+/* ---- Quiet moments ----
+ * On a machine that others use too, the time of a call says as much about them as about the call. So probes run before
+ * and after what is timed, on as many threads. A call was quiet when in both probes, on every thread, the loop of
+ * multiply-adds with no-ops between kept BENCH_FULL of the speed of the plain one beside it, whatever the clock was at
+ * that time, and the plain one reached BENCH_CLOCK of the best of the run, which is what the clock alone moves it by.
+ */
 
-/* The same for calls that take long by themselves: one that is not counted, then `repeats` (1 to BENCH_MOST_REPEATS),
- * the peak measured before each. Stops once run->ctx has failed; the times are then NAN. */
+enum { BENCH_LEAST_QUIET = 3, BENCH_ENOUGH_QUIET = 15 };
+#define BENCH_FULL 0.97
+#define BENCH_CLOCK 0.90
+
+/* Runs the loops on `threads` (1: the caller, or all of the pool) at once; of the tier's vector width, or of the best
+ * tier of this machine for the scalar one. Takes about 0.3 ms, and as much again where `precision` has a peak of its
+ * own. */
+bench_level bench_probe(bench_run *run, size_t threads, eng_precision precision);
+
+/* p where the tier has instructions for products of that precision, else f32, whose peak is then taken. */
+eng_precision bench_peak_precision(const bench_run *run, eng_precision p);
+
+/* True where no-ops are known to take nothing from a core that nobody shares; elsewhere a probe is compared with the
+ * best of the run. */
+bool bench_probe_is_absolute(const bench_run *run);
+
+/* Takes a probe into account. */
+void bench_learn(bench_known *known, bench_level level, bool absolute);
+
+/* Whether that was a quiet moment, by what is known so far. */
+bool bench_is_quiet(const bench_known *known, bench_level level);
+
+/* What is known of what lies between two probes: the worse of both, and the higher peak. */
+bench_level bench_between(bench_level before, bench_level after);
+
+/* Probes for a quarter of a second, so that the best of the run means something from the first call on. */
+void bench_settle(bench_run *run);
+
+/* Times fn(arg) of r->work_gflop (NAN: not counted in these) on r->threads for r->precision: one call that is not
+ * counted, then calls in bursts of two milliseconds, probes between, for a fifth of a second at least and until
+ * BENCH_ENOUGH_QUIET were quiet or `most_seconds` (or
+ * --seconds-each) are over. Sets the times, counts, gflops and peaks of r; the peak is the highest of the measurement:
+ * a roof, which other loads on the machine only lower. --quick: a hundredth of a second. */
+void bench_time(bench_run *run, double most_seconds, bench_fn fn, void *arg, bench_result *r);
+
+/* The same for r->network's calls, which take long by themselves: one that is not counted, then `repeats` (1 to
+ * BENCH_MOST_REPEATS). Stops once run->ctx has failed; the times are then NAN. */
 void bench_time_calls(bench_run *run, size_t repeats, bench_fn fn, void *arg, bench_result *r);
-
-/* f32 GFLOP/s of fused multiply-adds that touch no memory, on `threads` workers of the pool at once; of the tier's
- * vector width, or of the best tier of this machine for the scalar one. Takes about a millisecond. */
-double bench_peak_f32(const bench_run *run, size_t threads);
 
 /* Fills x with reproducible numbers, uniform in [-1, 1). */
 void bench_fill(size_t n, float *x, uint64_t seed);
@@ -88,5 +155,6 @@ bool bench_gemm(bench_run *run, size_t n, char **operands);
 bool bench_ops(bench_run *run, size_t n, char **operands);
 bool bench_model(bench_run *run, size_t n, char **operands);
 bool bench_train(bench_run *run, size_t n, char **operands);
+bool bench_roofline(bench_run *run, size_t n, char **operands);
 
 #endif

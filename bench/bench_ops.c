@@ -404,14 +404,16 @@ static void measure(bench_run *run, const op *o, ops_data *d, float *reference)
 {
     char shape[64];
     snprintf(shape, sizeof shape, "%s %s", o->name, o->shape);
-    bench_result r = {.bench = "ops", .engine = "wavlm.c", .shape = shape, .gflops = NAN, .threads = 1};
+    bench_result r = {.bench = "ops", .engine = "wavlm.c", .shape = shape, .work_gflop = NAN, .threads = 1};
     r.max_error = error_of(o, d, reference);
     timed_op t = {o, d};
     reset(d);
     const size_t elements = type_of_panels(o);
-    bench_time(run, elements > 0, run_timed, &t, &r);
+    if (elements > 0) r.work_gflop = 2e-9 * PANELS_M * PANELS_N * (double)(elements * PANELS_UNITS);
+    if (elements == PANELS_BF16) r.precision = ENG_BF16;
+    if (elements == PANELS_I8) r.precision = ENG_INT8;
+    bench_time(run, 1, run_timed, &t, &r);
     r.gbytes_s = (double)o->bytes / r.time_s * 1e-9;
-    if (elements > 0) r.gflops = 2.0 * PANELS_M * PANELS_N * (double)(elements * PANELS_UNITS) / r.time_s * 1e-9;
     bench_print(run, &r);
 }
 

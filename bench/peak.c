@@ -1,18 +1,30 @@
-/* The roof: fused multiply-adds on registers alone, in as many chains as hide their latency (4 or 5 cycles, two a
- * cycle; 12 chains are enough and leave registers over). Functions carry their own target flags, so one binary has all.
- */
+/* What the cores can do, measured where nothing else takes part: multiply-adds on registers alone, in as many chains as
+ * hide their latency (4 or 5 cycles, two a cycle: 12 chains, which leaves registers over; 4 a cycle on some ARM: 24).
+ * Functions carry their own target flags, so one binary has all.
+ *
+ * The plain loop issues some 2.3 instructions a cycle, and so it runs at full speed also where another tenant's
+ * hyperthread takes half of the core's decoders and slots, which halves real kernels: they need 3 to 3.5. Hence a
+ * second loop, the same with a no-op after every other multiply-add: 20 instructions in the 6 cycles that 12
+ * multiply-adds take. A core of which nobody takes anything, four instructions wide, runs both at the same speed. */
 #include "bench/bench.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 /* Unrolls a loop whole, so that an array of vectors is registers. */
 #ifdef __clang__
 #define BENCH_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define BENCH_UNROLL _Pragma("GCC unroll 16")
+#define BENCH_UNROLL _Pragma("GCC unroll 32")
 #endif
 
+#define BENCH_INLINE __attribute__((always_inline)) static inline
+
+#if defined(__aarch64__)
+enum { CHAINS = 24, STEPS = 2048 };
+#else
 enum { CHAINS = 12, STEPS = 4096 };
+#endif
 
 /* Stores what the chains computed, so that they are computed. */
 typedef void (*peak_fn)(float *sink);
@@ -20,8 +32,8 @@ typedef void (*peak_fn)(float *sink);
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* The empty asm keeps each chain a chain: without it the compiler may rearrange them. */
-__attribute__((target("avx512f"))) static void peak_avx512(float *sink)
+/* The asm keeps each chain a chain: without it the compiler may rearrange them. */
+__attribute__((target("avx512f"))) BENCH_INLINE void chains_avx512(float *sink, bool filled)
 {
     const __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
     __m512 x[CHAINS];
@@ -31,7 +43,10 @@ __attribute__((target("avx512f"))) static void peak_avx512(float *sink)
         BENCH_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
             x[i] = _mm512_fmadd_ps(x[i], a, b);
-            __asm__ volatile("" : "+v"(x[i]));
+            if (filled && i % 2)
+                __asm__ volatile("nop" : "+v"(x[i]));
+            else
+                __asm__ volatile("" : "+v"(x[i]));
         }
     }
     BENCH_UNROLL
@@ -39,7 +54,17 @@ __attribute__((target("avx512f"))) static void peak_avx512(float *sink)
     *sink = _mm512_cvtss_f32(x[0]);
 }
 
-__attribute__((target("avx2,fma"))) static void peak_avx2(float *sink)
+__attribute__((target("avx512f"))) static void plain_avx512(float *sink)
+{
+    chains_avx512(sink, false);
+}
+
+__attribute__((target("avx512f"))) static void filled_avx512(float *sink)
+{
+    chains_avx512(sink, true);
+}
+
+__attribute__((target("avx2,fma"))) BENCH_INLINE void chains_avx2(float *sink, bool filled)
 {
     const __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
     __m256 x[CHAINS];
@@ -49,17 +74,68 @@ __attribute__((target("avx2,fma"))) static void peak_avx2(float *sink)
         BENCH_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
             x[i] = _mm256_fmadd_ps(x[i], a, b);
-            __asm__ volatile("" : "+x"(x[i]));
+            if (filled && i % 2)
+                __asm__ volatile("nop" : "+x"(x[i]));
+            else
+                __asm__ volatile("" : "+x"(x[i]));
         }
     }
     BENCH_UNROLL
     for (size_t i = 1; i < CHAINS; i++) x[0] = _mm256_add_ps(x[0], x[i]);
     *sink = _mm256_cvtss_f32(x[0]);
 }
+
+__attribute__((target("avx2,fma"))) static void plain_avx2(float *sink)
+{
+    chains_avx2(sink, false);
+}
+
+__attribute__((target("avx2,fma"))) static void filled_avx2(float *sink)
+{
+    chains_avx2(sink, true);
+}
+
+__attribute__((target("avx512f,avx512bf16"))) static void dots_bf16(float *sink)
+{
+    const __m512i ones = _mm512_set1_epi32(0x3f803f80); /* pairs of 1 */
+    __m512bh a;
+    __builtin_memcpy(&a, &ones, sizeof a);
+    __m512 x[CHAINS];
+    BENCH_UNROLL
+    for (size_t i = 0; i < CHAINS; i++) x[i] = _mm512_set1_ps((float)i);
+    for (size_t s = 0; s < STEPS; s++) {
+        BENCH_UNROLL
+        for (size_t i = 0; i < CHAINS; i++) {
+            x[i] = _mm512_dpbf16_ps(x[i], a, a);
+            __asm__ volatile("" : "+v"(x[i]));
+        }
+    }
+    BENCH_UNROLL
+    for (size_t i = 1; i < CHAINS; i++) x[0] = _mm512_add_ps(x[0], x[i]);
+    *sink = _mm512_cvtss_f32(x[0]);
+}
+
+__attribute__((target("avx512f,avx512vnni"))) static void dots_int8(float *sink)
+{
+    const __m512i a = _mm512_set1_epi32(0x01010101);
+    __m512i x[CHAINS];
+    BENCH_UNROLL
+    for (size_t i = 0; i < CHAINS; i++) x[i] = _mm512_set1_epi32((int)i);
+    for (size_t s = 0; s < STEPS; s++) {
+        BENCH_UNROLL
+        for (size_t i = 0; i < CHAINS; i++) {
+            x[i] = _mm512_dpbusd_epi32(x[i], a, a);
+            __asm__ volatile("" : "+v"(x[i]));
+        }
+    }
+    BENCH_UNROLL
+    for (size_t i = 1; i < CHAINS; i++) x[0] = _mm512_add_epi32(x[0], x[i]);
+    *sink = (float)_mm_cvtsi128_si32(_mm512_castsi512_si128(x[0]));
+}
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 
-static void peak_neon(float *sink)
+BENCH_INLINE void chains_neon(float *sink, bool filled)
 {
     const float32x4_t a = vdupq_n_f32(0.5f), b = vdupq_n_f32(0.25f);
     float32x4_t x[CHAINS];
@@ -68,17 +144,48 @@ static void peak_neon(float *sink)
     for (size_t s = 0; s < STEPS; s++) {
         BENCH_UNROLL
         for (size_t i = 0; i < CHAINS; i++) {
-            x[i] = vfmaq_f32(a, x[i], b);
-            __asm__ volatile("" : "+w"(x[i]));
+            x[i] = vfmaq_f32(x[i], a, b);
+            if (filled && i % 2)
+                __asm__ volatile("nop" : "+w"(x[i]));
+            else
+                __asm__ volatile("" : "+w"(x[i]));
         }
     }
     BENCH_UNROLL
     for (size_t i = 1; i < CHAINS; i++) x[0] = vaddq_f32(x[0], x[i]);
     *sink = vgetq_lane_f32(x[0], 0);
 }
+
+static void plain_neon(float *sink)
+{
+    chains_neon(sink, false);
+}
+
+static void filled_neon(float *sink)
+{
+    chains_neon(sink, true);
+}
+
+__attribute__((target("arch=armv8.2-a+dotprod"))) static void dots_int8(float *sink)
+{
+    const int8x16_t a = vdupq_n_s8(1);
+    int32x4_t x[CHAINS];
+    BENCH_UNROLL
+    for (size_t i = 0; i < CHAINS; i++) x[i] = vdupq_n_s32((int)i);
+    for (size_t s = 0; s < STEPS; s++) {
+        BENCH_UNROLL
+        for (size_t i = 0; i < CHAINS; i++) {
+            x[i] = vdotq_s32(x[i], a, a);
+            __asm__ volatile("" : "+w"(x[i]));
+        }
+    }
+    BENCH_UNROLL
+    for (size_t i = 1; i < CHAINS; i++) x[0] = vaddq_s32(x[0], x[i]);
+    *sink = (float)vgetq_lane_s32(x[0], 0);
+}
 #endif
 
-static void peak_scalar(float *sink)
+static void plain_scalar(float *sink)
 {
     float x[CHAINS];
     BENCH_UNROLL
@@ -90,36 +197,155 @@ static void peak_scalar(float *sink)
     *sink = x[0];
 }
 
-typedef struct peak_run {
-    peak_fn fn;
-    float *sinks; /* [tasks] */
-} peak_run;
+/* ---- Which loops ---- */
 
-static void peak_task(void *arg, size_t task, size_t worker)
+typedef struct peak_loops {
+    peak_fn plain, filled;
+    double operations; /* of one call */
+} peak_loops;
+
+static kern_tier tier_of(const bench_run *run)
 {
-    const peak_run *p = arg;
-    (void)worker;
-    p->fn(p->sinks + task);
+    return run->ctx.k.tier == KERN_TIER_SCALAR ? kern_cpu_probe().best : run->ctx.k.tier;
 }
 
-double bench_peak_f32(const bench_run *run, size_t threads)
+static peak_loops f32_loops(const bench_run *run)
 {
-    enum { TASKS = 64, MOST = 4096 }; /* TASKS a thread, of about 7 us: short, so that they spread evenly */
-    kern_tier tier = run->ctx.k.tier;
-    if (tier == KERN_TIER_SCALAR) tier = kern_cpu_probe().best;
-    size_t lanes = 1;
-    peak_run p = {.fn = peak_scalar};
+    const kern_tier tier = tier_of(run);
+    const double chains = 2.0 * CHAINS * STEPS;
 #if defined(__x86_64__)
-    if (tier == KERN_TIER_AVX512) p.fn = peak_avx512, lanes = 16;
-    if (tier == KERN_TIER_AVX2) p.fn = peak_avx2, lanes = 8;
+    if (tier == KERN_TIER_AVX512) return (peak_loops){plain_avx512, filled_avx512, 16 * chains};
+    if (tier == KERN_TIER_AVX2) return (peak_loops){plain_avx2, filled_avx2, 8 * chains};
 #elif defined(__aarch64__)
-    if (tier == KERN_TIER_NEON) p.fn = peak_neon, lanes = 4;
+    if (tier == KERN_TIER_NEON) return (peak_loops){plain_neon, filled_neon, 4 * chains};
 #endif
-    float sinks[MOST];
-    p.sinks = sinks;
-    size_t tasks = threads * TASKS < MOST ? threads * TASKS : MOST;
+    (void)tier;
+    return (peak_loops){plain_scalar, plain_scalar, chains};
+}
+
+eng_precision bench_peak_precision(const bench_run *run, eng_precision p)
+{
+#if defined(__x86_64__)
+    const unsigned caps = kern_cpu_probe().caps;
+    if (tier_of(run) == KERN_TIER_AVX512) {
+        if (p == ENG_BF16 && caps & KERN_CAP_AVX512_BF16) return ENG_BF16;
+        if (p == ENG_INT8 && caps & KERN_CAP_AVX512_VNNI) return ENG_INT8;
+    }
+#endif
+#if defined(__aarch64__)
+    if (p == ENG_INT8 && tier_of(run) == KERN_TIER_NEON && kern_cpu_probe().caps & KERN_CAP_NEON_DOT) return ENG_INT8;
+#endif
+    (void)run, (void)p;
+    return ENG_F32;
+}
+
+bool bench_probe_is_absolute(const bench_run *run)
+{
+    /* every CPU with AVX2 issues four instructions a cycle and does no more than two multiply-adds in it */
+    return tier_of(run) == KERN_TIER_AVX512 || tier_of(run) == KERN_TIER_AVX2;
+}
+
+/* ---- All threads at once ---- */
+
+enum { SLICES = 5, CALLS = 3, MOST_WARM = 16, MOST_THREADS = 4096 };
+static const double LONGEST_WAIT = 2e-3;
+
+/* What one thread reached, GFLOP/s. */
+typedef struct peak_rate {
+    double plain, filled;
+} peak_rate;
+
+typedef struct peak_run {
+    peak_loops loops;
+    size_t threads;
+    _Atomic size_t arrived;
+    peak_rate *rates; /* [threads] */
+} peak_run;
+
+static double slice(peak_fn fn)
+{
+    float sink = 0;
     const double start = bench_now();
-    eng_pool_run(run->ctx.pool, tasks, peak_task, &p);
-    const double flops = 2.0 * CHAINS * STEPS * (double)lanes * (double)tasks;
-    return flops / (bench_now() - start) * 1e-9;
+    for (size_t c = 0; c < CALLS; c++) fn(&sink);
+    const double seconds = bench_now() - start;
+    __asm__ volatile("" : : "m"(sink));
+    return seconds;
+}
+
+/* A core that did nothing wide for a while takes some 100 us to grant the widest vectors their full rate. */
+static void warm_up(peak_fn fn)
+{
+    double before = slice(fn);
+    for (size_t i = 0; i < MOST_WARM; i++) {
+        const double now = slice(fn);
+        if (now > 0.98 * before) return;
+        before = now;
+    }
+}
+
+/* Medians of short slices in turn: an interrupt in one of them does not count. */
+static peak_rate rate_of(const peak_loops *loops)
+{
+    double plain[SLICES], filled[SLICES];
+    warm_up(loops->plain);
+    for (size_t s = 0; s < SLICES; s++) {
+        plain[s] = slice(loops->plain);
+        filled[s] = loops->filled ? slice(loops->filled) : NAN;
+    }
+    const double work = 1e-9 * CALLS * loops->operations;
+    return (peak_rate){work / bench_median(SLICES, plain), loops->filled ? work / bench_median(SLICES, filled) : NAN};
+}
+
+/* Waits for the other threads before it begins, though not for ever: one may have taken two tasks. */
+static void peak_task(void *arg, size_t task, size_t worker)
+{
+    peak_run *p = arg;
+    (void)worker;
+    atomic_fetch_add(&p->arrived, 1);
+    const double start = bench_now();
+    while (atomic_load(&p->arrived) < p->threads && bench_now() - start < LONGEST_WAIT) continue;
+    p->rates[task] = rate_of(&p->loops);
+}
+
+static void run_peak(const bench_run *run, peak_loops loops, size_t threads, peak_rate *rates)
+{
+    peak_run p = {.loops = loops, .threads = threads, .rates = rates};
+    if (threads == 1)
+        peak_task(&p, 0, 0);
+    else
+        eng_pool_run(run->ctx.pool, threads, peak_task, &p);
+}
+
+static double reduced_peak(const bench_run *run, size_t threads, eng_precision p)
+{
+    peak_rate rates[MOST_THREADS];
+    peak_loops loops = f32_loops(run);
+    double sum = 0;
+    loops.filled = NULL;
+#if defined(__x86_64__)
+    if (p == ENG_BF16) loops = (peak_loops){dots_bf16, NULL, 2.0 * 32 * CHAINS * STEPS};
+    if (p == ENG_INT8) loops = (peak_loops){dots_int8, NULL, 2.0 * 64 * CHAINS * STEPS};
+#elif defined(__aarch64__)
+    if (p == ENG_INT8) loops = (peak_loops){dots_int8, NULL, 2.0 * 16 * CHAINS * STEPS};
+#endif
+    (void)p;
+    run_peak(run, loops, threads, rates);
+    for (size_t i = 0; i < threads; i++) sum += rates[i].plain;
+    return sum;
+}
+
+bench_level bench_probe(bench_run *run, size_t threads, eng_precision precision)
+{
+    peak_rate rates[MOST_THREADS];
+    bench_level level = {0, INFINITY, INFINITY};
+    run_peak(run, f32_loops(run), threads, rates);
+    for (size_t i = 0; i < threads; i++) {
+        level.peak += rates[i].plain;
+        level.slowest = fmin(level.slowest, rates[i].plain);
+        level.filled = fmin(level.filled, rates[i].filled / rates[i].plain);
+    }
+    const eng_precision p = bench_peak_precision(run, precision);
+    if (p != ENG_F32) level.peak = reduced_peak(run, threads, p);
+    bench_learn(&run->known[threads > 1], level, bench_probe_is_absolute(run));
+    return level;
 }

@@ -13,10 +13,11 @@ void bench_peer_threads(size_t threads)
     openblas_set_num_threads((int)threads);
 }
 
-void bench_peer_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *w, float *c)
+void bench_peer_gemm(const bench_peer_product *p, float *c, size_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f, a, (blasint)lda, w,
-                (blasint)k, 0.0f, c, (blasint)n);
+    cblas_sgemm(CblasRowMajor, p->a_transposed ? CblasTrans : CblasNoTrans, p->b_transposed ? CblasTrans : CblasNoTrans,
+                (blasint)p->m, (blasint)p->n, (blasint)p->k, 1.0f, p->a, (blasint)p->lda, p->b, (blasint)p->ldb,
+                p->accumulate ? 1.0f : 0.0f, c, (blasint)ldc);
 }
 #else
 bool bench_peer_present(void)
@@ -29,8 +30,8 @@ void bench_peer_threads(size_t threads)
     (void)threads;
 }
 
-void bench_peer_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *w, float *c)
+void bench_peer_gemm(const bench_peer_product *p, float *c, size_t ldc)
 {
-    (void)m, (void)n, (void)k, (void)a, (void)lda, (void)w, (void)c;
+    (void)p, (void)c, (void)ldc;
 }
 #endif
