@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds and tests everything: release with gcc, clang, the sanitizers, without OpenMP, as an x86 CPU without AVX, and
-# aarch64 under qemu. Installs the packages that are missing (Debian, Ubuntu). A failing step does not end the run; the
-# last line is the sum over all steps: "N passed, N failed[, N skipped]". Exit status 0 when nothing failed and
-# something ran.
+# aarch64 under qemu (where tests/plain takes Criterion's place). Installs the packages that are missing (Debian, Ubuntu).
+# A failing step does not end the run; the last line is the sum over all steps: "N passed, N failed[, N skipped]". Exit
+# status 0 when nothing failed and something ran.
 #
 #   tests/run.sh           everything
 #   tests/run.sh --quick   the release build and its tests
@@ -120,7 +120,8 @@ build() {
 }
 
 # Adds up a meson test log (one JSON object a line): prints "passed failed skipped", then a line for each failed test.
-# A Criterion program counts its tests, a program that ends with "N passed, N failed" its checks, any other counts one.
+# A Criterion program counts its tests, a program that ends with "N passed, N failed" what it counted (its checks; its
+# tests under tests/plain), any other counts one.
 count_log() {
     awk '
     function number_after(text, key,    at) {
@@ -322,11 +323,11 @@ build sanitize CC=gcc -- -Dwerror=true -Dtests=enabled -Dbuildtype=debugoptimize
 heading "Without OpenMP: plain threads"
 build pthreads CC=gcc -- -Dwerror=true -Dtests=enabled -Dopenmp=disabled && run_tests pthreads
 
-heading "aarch64 under qemu"
+heading "aarch64 under qemu: the unit tests and conformance on NEON"
 if [ "$host" = aarch64 ]; then
     echo "this machine is one: done above"
 elif have aarch64-linux-gnu-gcc && have qemu-aarch64-static; then
-    build aarch64 -- --cross-file tests/cross/aarch64.ini -Dwerror=true -Dtests=disabled &&
+    build aarch64 -- --cross-file tests/cross/aarch64.ini -Dwerror=true -Dtests=plain &&
         run_tests aarch64 --timeout-multiplier 4 && old_arm
 else
     skip "aarch64: cross compiler or qemu is not there"

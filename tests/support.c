@@ -20,6 +20,12 @@ kern_table support_table(void)
     return k;
 }
 
+bool support_emulated(void)
+{
+    const char *emulated = getenv("WLM_TEST_EMULATED");
+    return emulated && *emulated;
+}
+
 support_engine *support_engine_new(size_t threads)
 {
     support_engine *e = eng_alloc_zero(1, sizeof *e);

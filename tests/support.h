@@ -7,6 +7,10 @@
 /* The tier that WLM_CPU names (none: the best here). Skips the running test, visibly, where the CPU lacks it. */
 kern_table support_table(void);
 
+/* Under an emulator everything takes tens of times as long (WLM_TEST_EMULATED, which meson sets in a cross build): tests
+ * that repeat one comparison a thousand times then do it less often. What they demand of each stays the same. */
+bool support_emulated(void);
+
 /* A context on `threads` threads with an arena of its own. */
 typedef struct support_engine {
     eng_context ctx;

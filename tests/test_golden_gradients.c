@@ -117,8 +117,13 @@ static void compare_slope(golden_case *c, const mdl_param *p)
     eng_free(kept);
 }
 
-static void check(const char *backbone, const char *head)
+static const char *const heads[] = {"mean", "std", "attention", "attentive_std"};
+enum { HEADS = sizeof heads / sizeof *heads };
+
+/* Under an emulator each of the slopes is compared with one of the heads, not with all four. */
+static void check(const char *backbone, size_t h)
 {
+    const char *head = heads[h];
     support_engine *e = support_engine_new(2);
     wts_checkpoint ser = open_file(support_path("golden/%s/ser_%s.safetensors", backbone, head));
     char *directory = support_temporary();
@@ -144,9 +149,9 @@ static void check(const char *backbone, const char *head)
         learnt += !m->params.param[i].frozen;
         if (m->params.param[i].frozen) continue; /* the mask embedding, which takes no part */
         bool faulty = strcmp(backbone, "base") == 0 && strstr(m->params.param[i].name, "feature_extractor") != NULL;
+        if (faulty && (!support_emulated() || slopes % HEADS == h)) compare_slope(&c, &m->params.param[i]);
         slopes += faulty;
-        if (faulty) compare_slope(&c, &m->params.param[i]);
-        else compare_gradient(&m->params.param[i], &ser);
+        if (!faulty) compare_gradient(&m->params.param[i], &ser);
     }
     cr_assert_eq(slopes, strcmp(backbone, "base") == 0 ? 9 : 0);
     for (size_t i = 0; i < ser.count; i++) gradients += strncmp(ser.tensors[i].name, "grad.", 5) == 0;
@@ -161,10 +166,7 @@ static void check(const char *backbone, const char *head)
 
 static void check_heads(const char *backbone)
 {
-    check(backbone, "mean");
-    check(backbone, "std");
-    check(backbone, "attention");
-    check(backbone, "attentive_std");
+    for (size_t h = 0; h < HEADS; h++) check(backbone, h);
 }
 
 Test(golden_gradients, large) { check_heads("large"); }

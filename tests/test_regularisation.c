@@ -365,16 +365,18 @@ static void check_slopes(const char *backbone)
     t.rates.layer_drop = 0;
     t.checkpoint_layers = true;
     outcome o = run(&s, BATCH, s.inputs, &t);
-    size_t compared = 0, masks = 0;
+    size_t compared = 0, masks = 0, looked_at = 0, step = support_emulated() ? 5 : 1;
     const float *at = o.gradient;
     for (size_t i = 0; i < s.m->params.count; i++) {
         mdl_param *p = &s.m->params.param[i];
-        bool agrees = strncmp(p->name, "wavlm.feature_extractor.", 24) != 0 && slope_agrees(&s, &t, p, at);
+        bool mask = p->data == s.m->mask_embedding.data, due = mask || i % step == 0;
+        bool agrees = due && strncmp(p->name, "wavlm.feature_extractor.", 24) != 0 && slope_agrees(&s, &t, p, at);
+        looked_at += due;
         compared += agrees;
-        masks += agrees && p->data == s.m->mask_embedding.data;
+        masks += agrees && mask;
         at += p->count;
     }
-    cr_assert(3 * compared > s.m->params.count && masks == 1, "%zu of %zu", compared, s.m->params.count);
+    cr_assert(3 * compared > looked_at && masks == 1, "%zu of %zu", compared, looked_at);
     outcome_free(&o);
     subject_free(&s);
 }
