@@ -1,6 +1,7 @@
 /* Functions of 16 floats, AVX-512. The polynomials are fits of our own: weighted least squares on Chebyshev nodes,
  * reweighted towards the minimax error (Lawson), in double, coefficients then rounded to float. kernels/avx2_math.h
- * evaluates the same formulas on 8 floats, but for GELU, whose table wants 16 lanes. */
+ * evaluates the same formulas on 8 floats, but for GELU, which has fewer and larger cells
+ * there. */
 #ifndef KERNELS_AVX512_MATH_H
 #define KERNELS_AVX512_MATH_H
 
