@@ -1,15 +1,26 @@
-/* CNN feature encoder (modeling_wavlm.WavLMFeatureEncoder): strided convolutions over channels-last data, each a GEMM on
- * overlapping rows, with layer norm over channels and the activation; or, in Base, group norm over time on the first.
+/* CNN feature encoder (modeling_wavlm.WavLMFeatureEncoder): strided convolutions over channels-last data, each a GEMM
+ * on overlapping rows, with layer norm over channels and the activation; or, in Base, group norm over time on the
+ * first.
  *
- * Depth first: a task takes a stretch of output frames, works out which rows of every layer it needs, and runs all layers
- * on them in its own scratch, so that memory does not grow with the recording. Neighbouring stretches compute a few rows
- * twice (for the released models 15 in 2048 of the first layer). */
+ * Depth first: a task takes a stretch of output frames, works out which rows of every layer it needs, and runs all
+ * layers on them in its own scratch, so that memory does not grow with the recording. Neighbouring stretches compute a
+ * few rows twice (for the released models 15 in 2048 of the first layer). The first layer, whose rows are most, runs
+ * inside the second: its rows for a block of the second's, which stay in L2. Norm and activation follow group by group
+ * of rows. */
 #include <math.h>
 #include <string.h>
 
 #include "model/forward.h"
 
-enum { TILE_BYTES = 4 << 20, MAX_TILE_FRAMES = 64, STATS_FRAMES = 1024 };
+enum {
+    TILE_BYTES = 5 << 20, /* of a stretch's rows between the second layer and the third */
+    MAX_TILE_FRAMES = 64,
+    LEAST_TILE_FRAMES = 16,
+    STATS_FRAMES = 1024,
+    BLOCK_ROWS = 126, /* of the second layer, while the first layer's rows for them lie in L2 */
+    FIRST_ROWS = 24,  /* of the first layer, whose products are short: normed while they lie in L1 */
+    NORM_ROWS = 8     /* go through norm and activation in turn */
+};
 
 typedef struct encoder_stretch {
     size_t utterance, first, frames; /* output frames, within the utterance */
@@ -23,8 +34,8 @@ typedef struct encoder_run {
     const size_t *samples;
     const encoder_stretch *stretches;
     eng_tensor out;
-    float *group;  /* group norm of the first layer: [n, 2, channels], -mean and scale; else NULL */
-    double *sums;  /* its moments: [stretches, 2, channels] */
+    float *group; /* group norm of the first layer: [n, 2, channels], -mean and scale; else NULL */
+    double *sums; /* its moments: [stretches, 2, channels] */
     bool *failed;
 } encoder_run;
 
@@ -35,10 +46,35 @@ typedef struct row_range {
 
 static row_range needed_rows(const mdl_config *c, size_t layer, row_range out)
 {
-    return (row_range){out.first * c->conv_stride[layer], (out.count - 1) * c->conv_stride[layer] + c->conv_kernel[layer]};
+    return (row_range){out.first * c->conv_stride[layer],
+                       (out.count - 1) * c->conv_stride[layer] + c->conv_kernel[layer]};
 }
 
-/* One layer on rows that lie in `in`, whose first row is the first that is needed. Norm and activation follow at once. */
+/* Norm and activation of a layer, in place. centre: of group norm, else NULL. */
+static void finish_rows(const encoder_run *r, size_t layer, const float *centre, size_t rows, float *x, size_t ldx)
+{
+    const mdl_config *c = &r->m->config;
+    const mdl_norm *norm = &r->m->conv[layer].norm;
+    const kern_table *k = &r->ctx->k;
+    size_t dim = c->conv_dim[layer];
+    const float *gamma = norm->gamma.data, *beta = norm->beta.data;
+    for (size_t first = 0; first < rows; first += NORM_ROWS) {
+        size_t count = rows - first < NORM_ROWS ? rows - first : NORM_ROWS;
+        float *part = x + first * ldx;
+        if (centre)
+            k->channel_affine_f32(count, dim, part, ldx, centre + dim, beta, part, ldx);
+        else
+            k->layer_norm_f32(count, dim, part, ldx, gamma, beta, 1e-5f, part, ldx, NULL, NULL);
+        for (size_t i = 0; i < count; i++) {
+            if (c->conv_act == KERN_ACT_GELU)
+                k->gelu_f32(dim, part + i * ldx, part + i * ldx);
+            else if (c->conv_act == KERN_ACT_RELU)
+                k->relu_f32(dim, part + i * ldx, part + i * ldx);
+        }
+    }
+}
+
+/* One layer on rows that lie in `in`, whose first row is the first that is needed. */
 static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, size_t utterance, const float *in,
                       size_t rows, float *out, size_t ldo)
 {
@@ -46,21 +82,37 @@ static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, si
     const mdl_conv *conv = &r->m->conv[layer];
     const kern_table *k = &r->ctx->k;
     size_t channels = layer ? c->conv_dim[layer - 1] : 1, dim = c->conv_dim[layer];
+    size_t step = c->conv_stride[layer] * channels, group = layer ? k->gemm_blocks.mc : FIRST_ROWS;
     bool norm = conv->norm.gamma.data != NULL;
     eng_epilogue e = {conv->linear.bias.data, norm ? KERN_ACT_NONE : c->conv_act, NULL, 0};
     const float *centre = c->group_norm && norm ? r->group + utterance * 2 * dim : NULL;
     if (centre) e.bias = centre;
-    eng_left a = {in, c->conv_stride[layer] * channels, false};
-    if (!eng_product_serial(k, scratch, rows, a, eng_weight_right(&conv->linear.w), out, ldo, false, &e))
-        return false;
-    if (!norm) return true;
-    if (centre) k->channel_affine_f32(rows, dim, out, ldo, centre + dim, conv->norm.beta.data, out, ldo);
-    else k->layer_norm_f32(rows, dim, out, ldo, conv->norm.gamma.data, conv->norm.beta.data, 1e-5f, out, ldo, NULL, NULL);
-    for (size_t i = 0; i < rows; i++) {
-        if (c->conv_act == KERN_ACT_GELU) k->gelu_f32(dim, out + i * ldo, out + i * ldo);
-        else if (c->conv_act == KERN_ACT_RELU) k->relu_f32(dim, out + i * ldo, out + i * ldo);
+    for (size_t first = 0; first < rows; first += group) {
+        size_t count = rows - first < group ? rows - first : group;
+        float *part = out + first * ldo;
+        if (!eng_product_serial(k, scratch, count, (eng_left){in + first * step, step, false},
+                                eng_weight_right(&conv->linear.w), part, ldo, false, &e))
+            return false;
+        if (norm) finish_rows(r, layer, centre, count, part, ldo);
     }
     return true;
+}
+
+/* The first two layers, as run_layer; in: the waveform. */
+static bool run_first_layers(const encoder_run *r, eng_arena *scratch, size_t utterance, const float *in, size_t rows,
+                             float *out, size_t ldo)
+{
+    const mdl_config *c = &r->m->config;
+    size_t dim = c->conv_dim[0], most = needed_rows(c, 1, (row_range){0, BLOCK_ROWS}).count;
+    float *between = eng_arena_alloc(scratch, most * dim, sizeof *between);
+    for (size_t first = 0; between && first < rows; first += BLOCK_ROWS) {
+        row_range block = {first, rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS};
+        row_range before = needed_rows(c, 1, block);
+        if (!run_layer(r, scratch, 0, utterance, in + before.first * c->conv_stride[0], before.count, between, dim) ||
+            !run_layer(r, scratch, 1, utterance, between, block.count, out + first * ldo, ldo))
+            return false;
+    }
+    return between != NULL;
 }
 
 static void encoder_task(void *arg, size_t task, size_t worker)
@@ -75,7 +127,8 @@ static void encoder_task(void *arg, size_t task, size_t worker)
     for (size_t i = c->convs; i-- > 0;) need[i] = needed_rows(c, i, need[i + 1]);
 
     const float *in = r->waves[s.utterance] + need[0].first;
-    for (size_t i = 0; i < c->convs; i++) {
+    bool pair = c->convs > 1;
+    for (size_t i = pair ? 1 : 0; i < c->convs; i++) {
         size_t rows = need[i + 1].count, ldo = c->conv_dim[i];
         float *out;
         if (i + 1 == c->convs) {
@@ -84,7 +137,8 @@ static void encoder_task(void *arg, size_t task, size_t worker)
         } else {
             out = eng_arena_alloc(scratch, rows * ldo, sizeof *out);
         }
-        if (!out || !run_layer(r, scratch, i, s.utterance, in, rows, out, ldo)) {
+        if (!out || !(pair && i == 1 ? run_first_layers(r, scratch, s.utterance, in, rows, out, ldo)
+                                     : run_layer(r, scratch, i, s.utterance, in, rows, out, ldo))) {
             r->failed[worker] = true;
             break;
         }
@@ -184,14 +238,17 @@ static void group_norm_statistics(encoder_run *r)
     }
 }
 
-/* Output frames of a task: the first layer's rows for them fill about TILE_BYTES. */
-static size_t tile_frames(const mdl_config *c)
+/* Output frames of a task: the second layer's rows for them fill at most TILE_BYTES; fewer when there would be less
+ * than two tasks a thread, but not so few that the weights are fetched for next to nothing. */
+static size_t tile_frames(const mdl_config *c, size_t all, size_t threads)
 {
     size_t frames = MAX_TILE_FRAMES;
     for (; frames > 1; frames /= 2) {
         row_range rows = {0, frames};
-        for (size_t i = c->convs; i-- > 1;) rows = needed_rows(c, i, rows);
-        if (rows.count * c->conv_dim[0] * sizeof(float) <= TILE_BYTES) break;
+        for (size_t i = c->convs; i-- > 2;) rows = needed_rows(c, i, rows);
+        bool fits = rows.count * c->conv_dim[c->convs > 1] * sizeof(float) <= TILE_BYTES;
+        bool enough = threads == 1 || frames <= LEAST_TILE_FRAMES || all >= 2 * threads * frames;
+        if (fits && enough) break;
     }
     return frames;
 }
@@ -204,7 +261,9 @@ void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, 
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     encoder_run run = {.m = m, .ctx = ctx, .batch = batch, .waves = waves, .samples = samples, .out = out};
     if (m->config.group_norm) group_norm_statistics(&run);
-    if (eng_good(ctx)) run_stretches(&run, false, tile_frames(&m->config), encoder_task);
+    if (eng_good(ctx))
+        run_stretches(&run, false, tile_frames(&m->config, batch.offset[batch.n], eng_pool_threads(ctx->pool)),
+                      encoder_task);
     eng_arena_rewind(ctx->arena, mark);
     eng_op_end(ctx);
 }
