@@ -109,7 +109,6 @@ static eng_status measure(bench_run *run, const char *name, const mdl_model *m, 
         bench_reset_peak();
         bench_time_calls(run, run->options->repeats ? (size_t)run->options->repeats : 5, forward, &f, &r);
         network.peak_bytes = bench_peak_bytes();
-        r.gflops = network.work_gflop / r.time_s;
         r.gbytes_s = NAN;
         r.max_error = error;
         if (eng_good(&run->ctx)) bench_print(run, &r);

@@ -1,6 +1,6 @@
 /* bench train: a whole training step of a model with a new head: forward, cross-entropy, backward, the gradient's length,
- * AdamW. Nothing is dropped or masked, so that every step does the same work. No error is given: golden gradients and
- * losses are the tests' (tests/test_golden_gradients.c). */
+ * AdamW. Nothing is dropped or masked, so that every step does the same work. Error: gradients of a short clip, against
+ * the scalar tier, which computes in double. */
 #include <math.h>
 #include <stdio.h>
 
@@ -43,6 +43,67 @@ static void forward_backward(step_run *s)
     eng_arena_rewind(ctx->arena, mark);
 }
 
+/* ---- Error ---- */
+
+enum { SAMPLED = 97 };                     /* elements of each parameter */
+static const double ERROR_SECONDS = 0.25; /* as of bench model */
+
+/* Gradients of the clip by k's kernels, to out [params, SAMPLED]. Training weights are plain memory, which every tier
+ * reads. */
+static void sample_gradients(step_run *s, const kern_table *k, float *out)
+{
+    const kern_table usual = s->run->ctx.k;
+    const mdl_params *p = &s->m->params;
+    s->run->ctx.k = *k;
+    forward_backward(s);
+    s->run->ctx.k = usual;
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t q = 0; q < SAMPLED; q++)
+            out[i * SAMPLED + q] = p->param[i].grad ? p->param[i].grad[q * 7919 % p->param[i].count] : 0;
+}
+
+/* Largest difference over the largest gradient of all. */
+static double gradient_error(size_t n, const float *got, const float *want)
+{
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double error = fabs((double)got[i] - (double)want[i]);
+        if (!(error <= worst)) worst = error;
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    return worst / largest;
+}
+
+static eng_status measure_error(bench_run *run, mdl_model *m, double *error, eng_error *err)
+{
+    const size_t least = mdl_config_min_samples(&m->config), n = m->params.count * SAMPLED;
+    const double seconds = fmax((double)least / 16000, ERROR_SECONDS);
+    bench_noise noise;
+    uint32_t id = 0;
+    size_t label = 0;
+    kern_table scalar;
+    step_run s = {.run = run, .m = m, .noise = &noise, .ids = &id, .labels = &label};
+    float *got = eng_alloc(n, sizeof *got), *want = eng_alloc(n, sizeof *want);
+    eng_tape_init(&s.tape);
+    eng_status status = bench_noise_init(m, (bench_case){1, seconds}, &noise, err);
+    if (!status && (!got || !want)) status = eng_fail(err, ENG_E_MEMORY, "out of memory for gradients");
+    if (!status && !kern_table_fill(&scalar, KERN_TIER_SCALAR, run->ctx.k.caps))
+        status = eng_fail(err, ENG_E_UNSUPPORTED, "this build has no scalar kernels");
+    if (!status) {
+        sample_gradients(&s, &scalar, want);
+        sample_gradients(&s, &run->ctx.k, got);
+        *error = gradient_error(n, got, want);
+        if (!eng_good(&run->ctx)) *err = run->ctx.error, status = err->status;
+    }
+    bench_noise_fini(&noise);
+    eng_tape_fini(&s.tape);
+    eng_free(want);
+    eng_free(got);
+    return status;
+}
+
+/* ---- Speed ---- */
+
 static void step(void *arg)
 {
     step_run *s = arg;
@@ -57,7 +118,7 @@ static void step(void *arg)
     else mdl_optimizer_step(&s->optimizer, &s->m->params, ctx, &a, 1);
 }
 
-static void print(step_run *s, const char *name)
+static void print(step_run *s, const char *name, double error)
 {
     bench_run *run = s->run;
     const bench_options *o = run->options;
@@ -72,19 +133,18 @@ static void print(step_run *s, const char *name)
     bench_result r = {.bench = "train",
                       .engine = "wavlm.c",
                       .gbytes_s = NAN,
-                      .max_error = NAN,
+                      .max_error = error,
                       .threads = run->threads,
                       .network = &network};
     bench_reset_peak();
     bench_time_calls(run, o->repeats ? (size_t)o->repeats : 3, step, s, &r);
     network.peak_bytes = bench_peak_bytes();
-    r.gflops = network.work_gflop / r.time_s;
     if (!eng_good(&run->ctx)) return;
     network.forward_backward_s = bench_median(s->calls - 1, s->forward_backward + 1); /* the first does not count */
     bench_print(run, &r);
 }
 
-static eng_status measure(bench_run *run, const char *name, mdl_model *m, bench_case what, eng_error *err)
+static eng_status measure(bench_run *run, const char *name, mdl_model *m, bench_case what, double error, eng_error *err)
 {
     bench_noise noise = {0};
     step_run s = {.run = run, .m = m, .noise = &noise};
@@ -96,7 +156,7 @@ static eng_status measure(bench_run *run, const char *name, mdl_model *m, bench_
     if (!status && (!s.ids || !s.labels)) status = eng_fail(err, ENG_E_MEMORY, "out of memory for a batch");
     if (!status) {
         for (size_t u = 0; u < what.batch; u++) s.ids[u] = (uint32_t)u, s.labels[u] = u % m->config.labels;
-        print(&s, name);
+        print(&s, name, error);
         status = run->ctx.error.status;
         if (status) *err = run->ctx.error;
         eng_arena_trim(run->ctx.arena);
@@ -116,7 +176,9 @@ static eng_status measure_model(bench_run *run, const char *name, size_t n, cons
     if (status) return status;
     m->train_encoder = run->options->train_feature_encoder;
     mdl_params_freeze(&m->params, "wavlm.feature_extractor.", !m->train_encoder);
-    for (size_t i = 0; i < n && !status; i++) status = measure(run, name, m, cases[i], err);
+    double error = NAN;
+    status = measure_error(run, m, &error, err);
+    for (size_t i = 0; i < n && !status; i++) status = measure(run, name, m, cases[i], error, err);
     mdl_model_free(m);
     return status;
 }

@@ -43,6 +43,7 @@ for model in "$tests/golden/large" "$tests/golden/odyssey" "$tests/golden/varian
     check "$name: train" run --batch 2 train "$model" >train.json
     check "$name: keys of train" lines train.json 2 "${common[@]}" "${network[@]}" checkpoint_layers train_feature_encoder \
         forward_backward_s
+    check "$name: gradients are the scalar tier's" all train.json max_error 'v < 1e-4'
     check "$name: whole steps take longer" all train.json time_s 'v > 0'
     check "$name: memory" all train.json peak_bytes 'v > 1e6'
     check "$name: both utterances" [ "$(value seconds_audio train.json | tr '\n' ' ')" = "0.4 0.8 " ]
@@ -134,5 +135,6 @@ check "no precision at all" refused 1 'precision' --precision f32, gemm 8x8x8
 check "no such number of threads" refused 1 'threads.*found 1,two' --threads 1,two gemm 8x8x8
 check "a table of products" refused 1 'markdown' --markdown gemm 8x8x8
 check "kernels in bf16" refused 1 'ops measures f32' --precision bf16 ops gelu
+check "training in int8" refused 1 'train measures f32' --precision f32,int8 train bare
 check "no such tier" refused 1 'sse9' --cpu sse9 gemm
 finish
