@@ -25,6 +25,7 @@ typedef struct bench_options {
     const char *seconds;     /* "1,3,10"; NULL: the command's own */
     uint64_t batch, repeats; /* 0: the command's own */
     bool checkpoint_layers, train_feature_encoder;
+    const char *data; /* of quality; NULL: the clips of tests/data */
 } bench_options;
 
 enum { BENCH_MOST_REPEATS = 256 };
@@ -156,5 +157,6 @@ bool bench_ops(bench_run *run, size_t n, char **operands);
 bool bench_model(bench_run *run, size_t n, char **operands);
 bool bench_train(bench_run *run, size_t n, char **operands);
 bool bench_roofline(bench_run *run, size_t n, char **operands);
+bool bench_quality(bench_run *run, size_t n, char **operands);
 
 #endif

@@ -1,5 +1,5 @@
 /* bench model: the forward pass, from waveforms to logits (of a backbone: to its last hidden state). Error: that state for
- * a short clip, against the scalar tier, which computes in double. */
+ * a short clip, against the scalar tier in f32, which computes in double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static eng_status run_reference(bench_run *run, const char *name, last_state *ou
     *out = (last_state){0};
     if (!kern_table_fill(&scalar, KERN_TIER_SCALAR, run->ctx.k.caps))
         return eng_fail(err, ENG_E_UNSUPPORTED, "this build has no scalar kernels");
-    eng_status status = bench_open(run, name, false, &scalar, &m, err);
+    const eng_precision exact = ENG_F32;
+    eng_status status = bench_open(run, name, false, &exact, &scalar, &m, err);
     if (!status) status = run_clip(run, m, &scalar, out, err);
     mdl_model_free(m);
     return status;
@@ -105,7 +106,9 @@ static eng_status measure(bench_run *run, const char *name, const mdl_model *m, 
         bench_flops flops = bench_forward_flops(&m->config, noise.n, noise.samples);
         bench_network network = {.model = name, .batch = noise.n, .work_gflop = 1e-9 * bench_flops_sum(&flops)};
         network.seconds_audio = (double)(noise.n * noise.samples) / 16000;
-        bench_result r = {.bench = "model", .engine = "wavlm.c", .threads = run->threads, .network = &network};
+        bench_result r = {.bench = "model", .engine = "wavlm.c", .precision = m->precision};
+        r.threads = run->threads;
+        r.network = &network;
         bench_reset_peak();
         bench_time_calls(run, run->options->repeats ? (size_t)run->options->repeats : 5, forward, &f, &r);
         network.peak_bytes = bench_peak_bytes();
@@ -123,9 +126,10 @@ static eng_status measure(bench_run *run, const char *name, const mdl_model *m, 
 static eng_status measure_model(bench_run *run, const char *name, size_t n, const bench_case *cases, eng_error *err)
 {
     mdl_model *m = NULL;
+    eng_precision asked;
     last_state want, got = {0};
     eng_status status = run_reference(run, name, &want, err);
-    if (!status) status = bench_open(run, name, false, &run->ctx.k, &m, err);
+    if (!status) status = bench_open(run, name, false, bench_precision(run, &asked), &run->ctx.k, &m, err);
     if (!status) status = run_clip(run, m, &run->ctx.k, &got, err);
     double error = status ? NAN : state_error(&got, &want);
     for (size_t i = 0; i < n && !status; i++) status = measure(run, name, m, cases[i], error, err);

@@ -364,7 +364,8 @@ bool bench_roofline(bench_run *run, size_t n, char **operands)
     if (n == 0) n = 1, operands = &alone;
     for (size_t i = 0; i < n && !err.status; i++) {
         mdl_model *m = NULL;
-        eng_status status = bench_open(run, operands[i], false, &run->ctx.k, &m, &err);
+        eng_precision asked;
+        eng_status status = bench_open(run, operands[i], false, bench_precision(run, &asked), &run->ctx.k, &m, &err);
         for (size_t c = 0; c < count && !status; c++) status = measure(run, operands[i], m, cases[c], &err);
         mdl_model_free(m);
     }

@@ -172,7 +172,7 @@ static eng_status measure(bench_run *run, const char *name, mdl_model *m, bench_
 static eng_status measure_model(bench_run *run, const char *name, size_t n, const bench_case *cases, eng_error *err)
 {
     mdl_model *m;
-    eng_status status = bench_open(run, name, true, &run->ctx.k, &m, err);
+    eng_status status = bench_open(run, name, true, NULL, &run->ctx.k, &m, err);
     if (status) return status;
     m->train_encoder = run->options->train_feature_encoder;
     mdl_params_freeze(&m->params, "wavlm.feature_extractor.", !m->train_encoder);

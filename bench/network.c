@@ -57,15 +57,22 @@ static const char *find_preset(const char *name)
 static const char *const labels[] = {"angry", "happy", "neutral", "sad"};
 static const mdl_head_request new_head = {.labels = 4, .label = labels, .renew = true};
 
-static eng_status open_random(bench_run *run, const char *name, wts_doc *config, bool trainable, const kern_table *k,
-                              mdl_model **out, eng_error *err)
+const eng_precision *bench_precision(const bench_run *run, eng_precision *asked)
 {
-    return mdl_model_random(name, wts_doc_root(config), trainable ? &new_head : NULL, trainable, BENCH_SEED, k,
-                            run->ctx.pool, out, err);
+    if (run->options->precision == SIZE_MAX) return NULL;
+    *asked = (eng_precision)run->options->precision;
+    return asked;
 }
 
-static eng_status open_path(bench_run *run, const char *path, bool trainable, const kern_table *k, mdl_model **out,
-                            eng_error *err)
+static eng_status open_random(bench_run *run, const char *name, wts_doc *config, bool trainable,
+                              const eng_precision *precision, const kern_table *k, mdl_model **out, eng_error *err)
+{
+    return mdl_model_random(name, wts_doc_root(config), trainable ? &new_head : NULL, trainable,
+                            precision ? *precision : ENG_F32, BENCH_SEED, k, run->ctx.pool, out, err);
+}
+
+static eng_status open_path(bench_run *run, const char *path, bool trainable, const eng_precision *precision,
+                            const kern_table *k, mdl_model **out, eng_error *err)
 {
     bool fresh, random;
     if (trainable)
@@ -74,12 +81,12 @@ static eng_status open_path(bench_run *run, const char *path, bool trainable, co
     eng_status status = wts_folder_find(path, &folder, err);
     if (status) return status;
     if (folder.checkpoint) {
-        status = mdl_model_load(path, k, run->ctx.pool, out, err);
+        status = mdl_model_load(path, precision, k, run->ctx.pool, out, err);
     } else {
         wts_doc *config;
         status = wts_json_read(folder.config, &config, err);
         if (!status) {
-            status = open_random(run, path, config, false, k, out, err);
+            status = open_random(run, path, config, false, precision, k, out, err);
             wts_doc_free(config);
         }
     }
@@ -87,16 +94,16 @@ static eng_status open_path(bench_run *run, const char *path, bool trainable, co
     return status;
 }
 
-eng_status bench_open(bench_run *run, const char *name, bool trainable, const kern_table *k, mdl_model **out,
-                      eng_error *err)
+eng_status bench_open(bench_run *run, const char *name, bool trainable, const eng_precision *precision,
+                      const kern_table *k, mdl_model **out, eng_error *err)
 {
     *out = NULL;
     const char *text = find_preset(name);
-    if (!text) return open_path(run, name, trainable, k, out, err);
+    if (!text) return open_path(run, name, trainable, precision, k, out, err);
     wts_doc *config;
     eng_status status = wts_json_parse(name, text, strlen(text), &config, err);
     if (status) return status;
-    status = open_random(run, name, config, trainable, k, out, err);
+    status = open_random(run, name, config, trainable, precision, k, out, err);
     wts_doc_free(config);
     return status;
 }

@@ -19,9 +19,12 @@ size_t bench_cases(const bench_run *run, size_t n_usual, const bench_case *usual
 
 /* Opens a model for inference (as it is) or for training (with a new head of four labels) on k's kernels. name: large,
  * base or base-plus, with random weights and without a head, or a folder or file as the programs take it; a folder with
- * config.json alone gets random weights too. */
-eng_status bench_open(bench_run *run, const char *name, bool trainable, const kern_table *k, mdl_model **out,
-                      eng_error *err);
+ * config.json alone gets random weights too. precision as mdl_model_load takes it; of a model for training, NULL. */
+eng_status bench_open(bench_run *run, const char *name, bool trainable, const eng_precision *precision,
+                      const kern_table *k, mdl_model **out, eng_error *err);
+
+/* --precision into *asked, and its address; NULL when none was asked for. */
+const eng_precision *bench_precision(const bench_run *run, eng_precision *asked);
 
 /* Noise for n utterances. */
 typedef struct bench_noise {

@@ -15,8 +15,7 @@
 #define ENGINE_GEMM_H
 
 #include "engine/context.h"
-
-typedef enum eng_precision { ENG_F32, ENG_BF16, ENG_INT8 } eng_precision;
+#include "engine/precision.h"
 
 /* A packed weight matrix: panels of nr outputs, each [units][nr] units of four bytes (kernels.h), the last one padded
  * with zeros; int8: also a scale and a correction an output. Owns its storage, unless borrowed says that it lies in
@@ -41,16 +40,17 @@ typedef struct eng_epilogue {
 /* Elements of k in a unit: 1, 2, 4. */
 size_t eng_precision_group(eng_precision precision);
 
-/* Bytes of W[n,k] packed for k's micro-kernel; false when that is beyond a size_t. */
-bool eng_packed_bytes(const kern_table *k, eng_precision precision, size_t n, size_t depth, size_t *bytes);
+/* Bytes of W[n,k] packed in panels of nr outputs; false when that is beyond a size_t. */
+bool eng_packed_bytes(size_t nr, eng_precision precision, size_t n, size_t depth, size_t *bytes);
 
 /* Allocates W[n,k] in the layout of k's micro-kernel; the content is set by eng_packed_fill. Free with eng_packed_free.
  * int8: k <= 65536. Error: out of memory; int8 and k too large. */
 eng_status eng_packed_new(const kern_table *k, eng_precision precision, size_t n, size_t depth, eng_packed *out,
                           eng_error *err);
 
-/* The same of eng_packed_bytes that lie at memory, aligned to 64, and stay the caller's. */
-eng_packed eng_packed_borrow(const kern_table *k, eng_precision precision, size_t n, size_t depth, void *memory);
+/* A weight of panels of nr outputs, its eng_packed_bytes at memory, which is aligned to 64 and stays the caller's. It can be
+ * multiplied with on kernels whose panels are that wide. */
+eng_packed eng_packed_borrow(size_t nr, eng_precision precision, size_t n, size_t depth, void *memory);
 
 void eng_packed_free(eng_packed *p);
 
@@ -59,6 +59,10 @@ void eng_packed_free(eng_packed *p);
  * Returns false when out of memory. */
 bool eng_packed_fill(const kern_table *k, eng_arena *scratch, eng_packed *p, size_t first, size_t count, const float *w,
                      size_t ldw);
+
+/* Packs rows [first, first + count) of p, a range as above, from a weight of the same precision and shape whose panels may
+ * be of another width, and which may lie anywhere: the same numbers in other places. */
+void eng_packed_move(eng_packed *p, size_t first, size_t count, const eng_packed *from);
 
 /* Left operand A [m,k]: rows of k, row stride ld (rows may overlap); transposed: it lies as [k,m], row stride ld. */
 typedef struct eng_left {

@@ -1,4 +1,6 @@
 /* Weights packed into the micro-kernel's panels, once. */
+#include <string.h>
+
 #include "engine/gemm_parts.h"
 
 enum { SMALL_BYTES = 1 << 20, MAX_INT8_DEPTH = 65536 };
@@ -8,17 +10,17 @@ size_t eng_precision_group(eng_precision precision)
     return precision == ENG_F32 ? 1 : precision == ENG_BF16 ? 2 : 4;
 }
 
-bool eng_packed_bytes(const kern_table *k, eng_precision precision, size_t n, size_t depth, size_t *bytes)
+bool eng_packed_bytes(size_t nr, eng_precision precision, size_t n, size_t depth, size_t *bytes)
 {
-    size_t nr = k->gemm_blocks.nr, extra = precision == ENG_INT8 ? 2 : 0;
+    size_t extra = precision == ENG_INT8 ? 2 : 0;
     size_t units = eng_ceil_div(depth, eng_precision_group(precision));
     return eng_mul_size(eng_ceil_div(n, nr) * nr, units + extra, bytes) &&
            eng_mul_size(*bytes, sizeof(uint32_t), bytes);
 }
 
-static eng_packed place(const kern_table *k, eng_precision precision, size_t n, size_t depth, void *memory)
+static eng_packed place(size_t nr, eng_precision precision, size_t n, size_t depth, void *memory)
 {
-    size_t nr = k->gemm_blocks.nr, columns = eng_ceil_div(n, nr) * nr;
+    size_t columns = eng_ceil_div(n, nr) * nr;
     eng_packed p = {.precision = precision, .n = n, .k = depth, .nr = nr, .panels = memory};
     p.units = eng_ceil_div(depth, eng_precision_group(precision));
     if (precision != ENG_INT8) return p;
@@ -35,18 +37,18 @@ eng_status eng_packed_new(const kern_table *k, eng_precision precision, size_t n
     if (precision == ENG_INT8 && depth > MAX_INT8_DEPTH)
         return eng_fail(err, ENG_E_UNSUPPORTED, "a weight of %zu x %zu: int8 sums up to %d products", n, depth,
                         MAX_INT8_DEPTH);
-    if (!eng_packed_bytes(k, precision, n, depth, &bytes))
+    if (!eng_packed_bytes(k->gemm_blocks.nr, precision, n, depth, &bytes))
         return eng_fail(err, ENG_E_MEMORY, "a weight of %zu x %zu is too large", n, depth);
     void *memory = bytes < SMALL_BYTES ? eng_alloc(bytes, 1) : eng_alloc_pages(bytes);
     if (!memory) return eng_fail(err, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, depth);
-    *out = place(k, precision, n, depth, memory);
+    *out = place(k->gemm_blocks.nr, precision, n, depth, memory);
     out->bytes = bytes;
     return ENG_OK;
 }
 
-eng_packed eng_packed_borrow(const kern_table *k, eng_precision precision, size_t n, size_t depth, void *memory)
+eng_packed eng_packed_borrow(size_t nr, eng_precision precision, size_t n, size_t depth, void *memory)
 {
-    eng_packed p = place(k, precision, n, depth, memory);
+    eng_packed p = place(nr, precision, n, depth, memory);
     p.borrowed = true;
     return p;
 }
@@ -102,4 +104,31 @@ bool eng_packed_fill(const kern_table *k, eng_arena *scratch, eng_packed *p, siz
     }
     eng_arena_rewind(scratch, mark);
     return true;
+}
+
+/* Columns [j, j + count) of one panel of p. Borrowed memory may be unaligned: bytes are copied. */
+static void move_panel(eng_packed *p, size_t j, size_t count, const eng_packed *from)
+{
+    uint32_t *panel = p->panels + j * p->units;
+    if (count < p->nr) memset(panel, 0, p->nr * p->units * sizeof *panel);
+    for (size_t i = 0; i < count;) {
+        size_t within = (j + i) % from->nr, run = eng_min(count - i, from->nr - within);
+        const uint32_t *source = from->panels + (j + i - within) * from->units + within;
+        for (size_t u = 0; u < p->units; u++)
+            memcpy(panel + u * p->nr + i, source + u * from->nr, run * sizeof *panel);
+        i += run;
+    }
+    if (p->precision != ENG_INT8) return;
+    for (size_t i = count; i < p->nr; i++) p->scale[j + i] = 0, p->correction[j + i] = 0;
+    memcpy(p->scale + j, from->scale + j, count * sizeof *p->scale);
+    memcpy(p->correction + j, from->correction + j, count * sizeof *p->correction);
+}
+
+void eng_packed_move(eng_packed *p, size_t first, size_t count, const eng_packed *from)
+{
+    ENG_CHECK(p->precision == from->precision && p->n == from->n && p->k == from->k, "[%zu, %zu] from [%zu, %zu]", p->n,
+              p->k, from->n, from->k);
+    ENG_CHECK(first % p->nr == 0 && first + count <= p->n && (count % p->nr == 0 || first + count == p->n),
+              "rows %zu + %zu of %zu, panels of %zu", first, count, p->n, p->nr);
+    for (size_t j = first; j < first + count; j += p->nr) move_panel(p, j, eng_min(p->nr, first + count - j), from);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
+#include "engine/precision.h"
 #include "model/config_microsoft.h"
 #include "model/config_reader.h"
 
@@ -350,6 +351,16 @@ static void read_head(mdl_reader *r, wts_layout layout, const wts_value *preproc
     }
 }
 
+/* This project's: written by convert. */
+static void read_weight_precision(mdl_reader *r, mdl_config *c)
+{
+    const char *name = mdl_read_text(r, "weight_precision", NULL);
+    eng_precision precision;
+    if (!name) return;
+    if (eng_precision_find(name, &precision)) c->weight_precision = eng_precision_name(precision);
+    else mdl_read_fail(r, ENG_E_UNSUPPORTED, "weight_precision is \"%s\"; expected f32, bf16 or int8", name);
+}
+
 eng_status mdl_config_read(wts_layout layout, const wts_value *config, const wts_value *preprocessor,
                            const char *config_name, mdl_config *out, eng_error *err)
 {
@@ -370,6 +381,7 @@ eng_status mdl_config_read(wts_layout layout, const wts_value *config, const wts
         read_backbone(&r, out);
         read_head(&r, layout, preprocessor, out);
         read_regularisation(&r, layout, &out->regularisation);
+        read_weight_precision(&r, out);
     }
     check_backbone(&r, layout, out);
     return r.status;

@@ -64,6 +64,8 @@ typedef struct mdl_config {
     char **label;                /* [labels], id2label or "0", "1", ...; owned */
     bool regression;             /* attributes (arousal, valence, dominance): outputs are values, not classes */
 
+    const char *weight_precision; /* of a converted model's weights: "f32", "bf16", "int8"; NULL: of no converted model */
+
     wts_doc *source; /* config.json as it was read, whose other fields a saved model keeps; owned; NULL: there is none */
     mdl_regularisation regularisation; /* what the model was trained with; only training looks at it */
 } mdl_config;

@@ -76,6 +76,7 @@ static void write_backbone(mdl_json *j, const mdl_config *c)
     mdl_json_number_f32(j, "layer_norm_eps", c->eps);
     mdl_json_number(j, "initializer_range", c->initializer_range);
     mdl_json_text(j, "torch_dtype", "float32");
+    if (c->weight_precision) mdl_json_text(j, "weight_precision", c->weight_precision);
 }
 
 static void write_regularisation(mdl_json *j, const mdl_config *c)
@@ -172,7 +173,7 @@ static bool is_stale(const char *key)
 {
     static const char *const keys[] = {"dtype",        "quantization_config",  "gender2id",
                                        "num_classes",  "gender_embedding_size", "text_embedding_size",
-                                       "architectures"};
+                                       "architectures", "weight_precision"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0) return true;
     return false;

@@ -195,7 +195,7 @@ static eng_status fill(mdl_model *m, const wts_folder *folder, const wts_checkpo
     else if (!file) status = settle_bare_head(m, want, err);
     *fresh = renew || !file;
     init->config = &m->config;
-    if (!status) status = mdl_load_weights(m, file, *fresh ? init : NULL, true, k, pool, err);
+    if (!status) status = mdl_load_weights(m, file, *fresh ? init : NULL, MDL_LOAD_TO_TRAIN, k, pool, err);
     if (!status && !renew) status = check_head(m, want, err);
     if (renew) m->layout = WTS_LAYOUT_EMOTION; /* what it is from now on; the file's names were its source's */
     return status;
@@ -240,17 +240,18 @@ static eng_status settle_random(mdl_model *m, const mdl_head_request *want, eng_
 }
 
 eng_status mdl_model_random(const char *name, const wts_value *config, const mdl_head_request *want, bool trainable,
-                            uint64_t seed, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+                            eng_precision precision, uint64_t seed, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
 {
     *out = NULL;
     eng_status status = want ? check_request(name, want, err) : ENG_OK;
     if (status) return status;
     mdl_model *m = mdl_model_new(name, err);
     if (!m) return ENG_E_MEMORY;
+    m->precision = trainable ? ENG_F32 : precision;
     mdl_initialiser init = {.config = &m->config, .seed = seed, .backbone = true};
     status = mdl_config_read(mdl_layout_named(config), config, NULL, name, &m->config, err);
     if (!status) status = settle_random(m, want, err);
-    if (!status) status = mdl_load_weights(m, NULL, &init, trainable, k, pool, err);
+    if (!status) status = mdl_load_weights(m, NULL, &init, trainable ? MDL_LOAD_TO_TRAIN : MDL_LOAD_TO_RUN, k, pool, err);
     if (status) mdl_model_free(m);
     else *out = m;
     return status;

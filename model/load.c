@@ -31,7 +31,7 @@ static full_name name_of(const char *format, ...)
 static mdl_linear load_linear(mdl_loader *l, const char *name, size_t out, size_t in)
 {
     mdl_linear linear = {0};
-    mdl_loader_linear(l, 1, &name, out, in, &linear.w, &linear.bias);
+    mdl_loader_linear(l, name, 1, &name, out, in, &linear.w, &linear.bias);
     return linear;
 }
 
@@ -51,7 +51,7 @@ static bool identity_row(void *arg, size_t row, float *out, eng_arena *scratch)
     return true;
 }
 
-/* A trainable model is saved as Hugging Face's, whose class always has a projection; frozen, it stays what it is. */
+/* A model is written as Hugging Face's, whose class always has a projection; frozen, it stays what it is. */
 static void list_identity(mdl_loader *l, const char *name, mdl_linear *identity, size_t n)
 {
     float *zeros = eng_arena_alloc(l->memory, n, sizeof *zeros);
@@ -60,8 +60,10 @@ static void list_identity(mdl_loader *l, const char *name, mdl_linear *identity,
         return;
     }
     memset(zeros, 0, n * sizeof *zeros);
-    mdl_loader_list(l, name_of("%s.weight", name).text, 2, (size_t[]){n, n}, MDL_PARAM_AS_IS, identity->w.data,
-                    identity->w.grad);
+    if (l->trainable)
+        mdl_loader_list(l, name_of("%s.weight", name).text, 2, (size_t[]){n, n}, MDL_PARAM_AS_IS, identity->w.data,
+                        identity->w.grad);
+    mdl_loader_list_packed(l, name, &identity->w);
     identity->bias = mdl_loader_adopt(l, name_of("%s.bias", name).text, 1, &n, zeros);
     mdl_params_freeze(l->params, name, true);
 }
@@ -82,10 +84,11 @@ static void load_feature_encoder(mdl_loader *l, mdl_model *m)
 {
     const mdl_config *c = &m->config;
     size_t in = 1;
+    l->part = MDL_PART_CNN;
     for (size_t i = 0; i < c->convs; i++) {
         const char *base = "wavlm.feature_extractor.conv_layers";
         mdl_conv *conv = &m->conv[i];
-        mdl_loader_conv(l, name_of("%s.%zu.conv.weight", base, i).text, c->conv_dim[i], in, c->conv_kernel[i],
+        mdl_loader_conv(l, name_of("%s.%zu.conv", base, i).text, c->conv_dim[i], in, c->conv_kernel[i],
                         &conv->linear.w);
         if (c->conv_bias)
             conv->linear.bias = mdl_loader_vector(l, name_of("%s.%zu.conv.bias", base, i).text, c->conv_dim[i]);
@@ -94,6 +97,7 @@ static void load_feature_encoder(mdl_loader *l, mdl_model *m)
         in = c->conv_dim[i];
     }
     m->feature_norm = load_norm(l, "wavlm.feature_projection.layer_norm", in);
+    l->part = MDL_PART_LAYERS;
     m->feature_projection = load_feature_projection(l, c->hidden, in);
 }
 
@@ -113,8 +117,8 @@ static void load_layer(mdl_loader *l, mdl_model *m, size_t index)
     full_name base = name_of("wavlm.encoder.layers.%zu", index), attention = name_of("%s.attention", base.text);
     full_name q = name_of("%s.q_proj", attention.text), k = name_of("%s.k_proj", attention.text),
               v = name_of("%s.v_proj", attention.text);
-    mdl_loader_linear(l, 3, (const char *[]){q.text, k.text, v.text}, c->hidden, c->hidden, &layer->qkv.w,
-                      &layer->qkv.bias);
+    mdl_loader_linear(l, name_of("%s.qkv_proj", attention.text).text, 3, (const char *[]){q.text, k.text, v.text},
+                      c->hidden, c->hidden, &layer->qkv.w, &layer->qkv.bias);
     layer->out = load_linear(l, name_of("%s.out_proj", attention.text).text, c->hidden, c->hidden);
     layer->up = load_linear(l, name_of("%s.feed_forward.intermediate_dense", base.text).text, c->intermediate, c->hidden);
     layer->down = load_linear(l, name_of("%s.feed_forward.output_dense", base.text).text, c->hidden, c->intermediate);
@@ -128,7 +132,7 @@ static void load_mask_embedding(mdl_loader *l, mdl_model *m)
 {
     const char *name = "wavlm.masked_spec_embed";
     size_t n = m->config.hidden;
-    if (!l->params) {
+    if (!l->trainable) {
         mdl_loader_ignore(l, name);
         return;
     }
@@ -158,31 +162,31 @@ static void load_backbone(mdl_loader *l, mdl_model *m)
         return;
     }
     memset(m->layer, 0, c->layers * sizeof *m->layer);
+    l->part = MDL_PART_LAYERS;
     for (size_t i = 0; i < c->layers && !l->status; i++) load_layer(l, m, i);
     load_mask_embedding(l, m);
 }
 
-/* Labels from the classifier's shape when the configuration does not name them; the classifier's input size. */
-static void settle_labels(mdl_loader *l, mdl_model *m, const char *classifier, size_t *in)
+/* Labels from the classifier's shape when the configuration does not name them. */
+static void settle_labels(mdl_loader *l, mdl_model *m, const char *classifier)
 {
     mdl_config *c = &m->config;
-    size_t shape[2];
-    if (mdl_loader_draws(l, classifier) || !mdl_loader_shape(l, classifier, 2, shape)) return;
-    *in = shape[1];
-    if (c->labels && c->labels != shape[0])
-        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s has %zu rows; expected %zu, as many as config.json has labels",
-                        classifier, shape[0], c->labels);
+    size_t rows;
+    if (mdl_loader_draws(l, classifier) || !mdl_loader_outputs(l, classifier, &rows)) return;
+    if (c->labels && c->labels != rows)
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s.%s has %zu rows; expected %zu, as many as config.json has labels",
+                        classifier, l->panels.present ? "bias" : "weight", rows, c->labels);
     if (c->labels) return;
-    if (shape[0] == 0 || shape[0] > MDL_MAX_LABELS) {
-        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s has %zu rows; expected 1 to %d labels", classifier, shape[0],
-                        MDL_MAX_LABELS);
+    if (rows == 0 || rows > MDL_MAX_LABELS) {
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s.%s has %zu rows; expected 1 to %d labels", classifier,
+                        l->panels.present ? "bias" : "weight", rows, MDL_MAX_LABELS);
         return;
     }
-    c->label = eng_alloc_zero(shape[0], sizeof *c->label);
-    if (c->label) c->labels = shape[0];
+    c->label = eng_alloc_zero(rows, sizeof *c->label);
+    if (c->label) c->labels = rows;
     for (size_t i = 0; i < c->labels; i++)
         if (!(c->label[i] = eng_strdup(name_of("LABEL_%zu", i).text))) c->labels = i;
-    if (c->labels != shape[0]) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for labels");
+    if (c->labels != rows) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for labels");
 }
 
 static bool new_hidden(mdl_loader *l, mdl_head_weights *h, size_t n)
@@ -203,20 +207,20 @@ static void load_odyssey_head(mdl_loader *l, mdl_model *m)
 {
     mdl_config *c = &m->config;
     mdl_head_weights *h = &m->head;
-    size_t in = mdl_config_pooled(c), ignored;
+    size_t in = mdl_config_pooled(c);
     h->pool = load_linear(l, "pool_model.sap_linear", c->hidden, c->hidden);
     h->pool_vector = mdl_loader_param(l, "pool_model.attention", 2, (size_t[]){c->hidden, 1});
-    settle_labels(l, m, "ser_model.out.0.weight", &ignored);
+    settle_labels(l, m, "ser_model.out.0");
     /* the baseline's class builds its first layer whatever classifier_hidden_layers says (net/ser.py) */
-    if (c->head_layers == 0 && mdl_loader_has(l, "ser_model.fc.0.0.weight")) c->head_layers = 1;
+    if (c->head_layers == 0 && mdl_loader_has_linear(l, "ser_model.fc.0.0")) c->head_layers = 1;
     if (!new_hidden(l, h, c->head_layers)) return;
     for (size_t i = 0; i < c->head_layers && !l->status; i++) {
         full_name linear = name_of("ser_model.fc.%zu.0", i), norm = name_of("ser_model.fc.%zu.1", i);
-        size_t shape[2];
-        if (!mdl_loader_shape(l, name_of("%s.weight", linear.text).text, 2, shape)) return;
-        h->hidden[i] = load_linear(l, linear.text, shape[0], in);
-        h->hidden_norm[i] = load_norm(l, norm.text, shape[0]);
-        in = c->projection = shape[0];
+        size_t rows;
+        if (!mdl_loader_outputs(l, linear.text, &rows)) return;
+        h->hidden[i] = load_linear(l, linear.text, rows, in);
+        h->hidden_norm[i] = load_norm(l, norm.text, rows);
+        in = c->projection = rows;
     }
     h->classifier = load_linear(l, "ser_model.out.0", c->labels, in);
 }
@@ -225,7 +229,7 @@ static void load_emotion_head(mdl_loader *l, mdl_model *m)
 {
     mdl_config *c = &m->config;
     mdl_head_weights *h = &m->head;
-    size_t pooled = mdl_config_pooled(c), ignored;
+    size_t pooled = mdl_config_pooled(c);
     h->mix = mdl_loader_vector(l, "layer_weights", c->layers + 1);
     if (c->pooling == MDL_POOL_ATTENTION) {
         h->pool = load_linear(l, "pool.linear", c->hidden, c->hidden);
@@ -237,7 +241,7 @@ static void load_emotion_head(mdl_loader *l, mdl_model *m)
     if (c->gender != MDL_COND_NONE)
         h->gender = mdl_loader_param(l, "gender.weight", 2, (size_t[]){c->genders, pooled});
     if (c->text != MDL_COND_NONE) h->text = load_linear(l, "text", pooled, c->text_size);
-    settle_labels(l, m, "classifier.weight", &ignored);
+    settle_labels(l, m, "classifier");
     if (!new_hidden(l, h, 1)) return;
     h->hidden[0] = load_linear(l, "projection", c->projection, pooled);
     h->classifier = load_linear(l, "classifier", c->labels, c->projection);
@@ -247,9 +251,8 @@ static void load_sequence_classification_head(mdl_loader *l, mdl_model *m)
 {
     mdl_config *c = &m->config;
     mdl_head_weights *h = &m->head;
-    size_t ignored;
     if (c->weighted_sum) h->mix = mdl_loader_vector(l, "layer_weights", c->layers + 1);
-    settle_labels(l, m, "classifier.weight", &ignored);
+    settle_labels(l, m, "classifier");
     if (!new_hidden(l, h, 1)) return;
     h->hidden[0] = load_linear(l, "projector", c->projection, c->hidden);
     h->classifier = load_linear(l, "classifier", c->labels, c->projection);
@@ -257,6 +260,7 @@ static void load_sequence_classification_head(mdl_loader *l, mdl_model *m)
 
 static void load_head(mdl_loader *l, mdl_model *m)
 {
+    l->part = MDL_PART_HEAD;
     switch (m->config.head) {
     case MDL_HEAD_NONE: break;
     case MDL_HEAD_SEQUENCE_CLASSIFICATION: load_sequence_classification_head(l, m); break;
@@ -302,6 +306,20 @@ static bool has_other_head(const wts_checkpoint *file)
     return wts_checkpoint_find(file, "wavlm.encoder.layers.0.attention.gru_rel_pos_linear.weight") != NULL;
 }
 
+/* Whether the weights are packed already, on which config.json and checkpoint must agree. */
+static eng_status check_panels(mdl_model *m, const wts_checkpoint *file, eng_error *err)
+{
+    mdl_config *c = &m->config;
+    eng_status status = file ? wts_panels_read(file, &m->panels, err) : ENG_OK;
+    if (status) return status;
+    if (!file) c->weight_precision = NULL; /* the parameters are drawn */
+    const char *said = c->weight_precision, *is = m->panels.present ? eng_precision_name(m->panels.precision) : NULL;
+    if (said == is) return ENG_OK; /* both are eng_precision_name's, or NULL */
+    return eng_fail(err, ENG_E_MISMATCH, "%s: the weights %s%s, but config.json's weight_precision %s%s", file->path,
+                    is ? "were converted to " : "are no converted panels", is ? is : "", said ? "is " : "is not there",
+                    said ? said : "");
+}
+
 eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, bool backbone_only,
                            eng_error *err)
 {
@@ -326,20 +344,28 @@ eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_che
     if (m->layout == WTS_LAYOUT_MICROSOFT) wts_doc_free(config);
     else m->config.source = config;
     wts_doc_free(preprocessor);
-    return status;
+    return status ? status : check_panels(m, file, err);
 }
 
-eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, bool trainable,
+eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, mdl_load_purpose purpose,
                             const kern_table *k, eng_pool *pool, eng_error *err)
 {
+    if (purpose == MDL_LOAD_TO_TRAIN && m->panels.present)
+        return eng_fail(err, ENG_E_UNSUPPORTED,
+                        "%s: its weights were converted to %s for inference and cannot be trained: begin with the "
+                        "checkpoint that it was converted from",
+                        file->path, eng_precision_name(m->panels.precision));
     mdl_loader l = {.path = file ? file->path : m->path,
                     .file = file,
                     .init = init,
                     .layout = m->layout,
+                    .panels = m->panels,
                     .k = k,
                     .pool = pool,
+                    .precision = m->precision,
                     .memory = &m->memory,
-                    .params = trainable ? &m->params : NULL,
+                    .trainable = purpose == MDL_LOAD_TO_TRAIN,
+                    .params = purpose == MDL_LOAD_TO_RUN ? NULL : &m->params,
                     .err = err};
     eng_status status = mdl_loader_init(&l);
     if (!status) {
@@ -347,6 +373,8 @@ eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_
         load_backbone(&l, m);
         if (!l.status) load_head(&l, m);
         status = mdl_loader_finish(&l);
+        m->borrows = l.borrowed;
+        m->repacked = m->panels.present && m->panels.width != k->gemm_blocks.nr;
     }
     mdl_loader_fini(&l);
     return status;
@@ -362,8 +390,20 @@ mdl_model *mdl_model_new(const char *path, eng_error *err)
     return NULL;
 }
 
-static eng_status load_model(const char *path, const kern_table *k, eng_pool *pool, bool trainable, mdl_model **out,
-                             eng_error *err)
+/* m->precision: what was asked for, or the model's own. */
+static eng_status settle_precision(mdl_model *m, const eng_precision *asked, eng_error *err)
+{
+    const wts_panels *p = &m->panels;
+    m->precision = p->present ? p->precision : asked ? *asked : ENG_F32;
+    if (!asked || *asked == m->precision) return ENG_OK;
+    return eng_fail(err, ENG_E_MISMATCH,
+                    "%s: the model was converted to %s, and %s was asked for: open it as what it is, or convert the "
+                    "checkpoint that it was made of",
+                    m->path, eng_precision_name(m->precision), eng_precision_name(*asked));
+}
+
+static eng_status load_model(const char *path, const eng_precision *precision, mdl_load_purpose purpose,
+                             const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
 {
     *out = NULL;
     wts_folder folder;
@@ -374,7 +414,12 @@ static eng_status load_model(const char *path, const kern_table *k, eng_pool *po
     if (!status) {
         mdl_model *m = mdl_model_new(path, err);
         status = m ? mdl_load_config(m, &folder, &file, false, err) : ENG_E_MEMORY;
-        if (!status) status = mdl_load_weights(m, &file, NULL, trainable, k, pool, err);
+        if (!status) status = settle_precision(m, precision, err);
+        if (!status) status = mdl_load_weights(m, &file, NULL, purpose, k, pool, err);
+        if (!status && m->borrows) {
+            m->file = file;
+            file = (wts_checkpoint){0};
+        }
         if (status) mdl_model_free(m);
         else *out = m;
         wts_checkpoint_close(&file);
@@ -383,15 +428,22 @@ static eng_status load_model(const char *path, const kern_table *k, eng_pool *po
     return status;
 }
 
-eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+eng_status mdl_model_load(const char *path, const eng_precision *precision, const kern_table *k, eng_pool *pool,
+                          mdl_model **out, eng_error *err)
 {
-    return load_model(path, k, pool, false, out, err);
+    return load_model(path, precision, MDL_LOAD_TO_RUN, k, pool, out, err);
+}
+
+eng_status mdl_model_load_to_convert(const char *path, const eng_precision *precision, const kern_table *k,
+                                     eng_pool *pool, mdl_model **out, eng_error *err)
+{
+    return load_model(path, precision, MDL_LOAD_TO_CONVERT, k, pool, out, err);
 }
 
 eng_status mdl_model_load_trainable(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out,
                                     eng_error *err)
 {
-    return load_model(path, k, pool, true, out, err);
+    return load_model(path, NULL, MDL_LOAD_TO_TRAIN, k, pool, out, err);
 }
 
 void mdl_model_free(mdl_model *m)
@@ -413,6 +465,7 @@ void mdl_model_free(mdl_model *m)
     eng_packed_free(&h->pool.w.packed);
     eng_packed_free(&h->text.w.packed);
     eng_packed_free(&h->classifier.w.packed);
+    wts_checkpoint_close(&m->file);
     eng_arena_fini(&m->memory);
     mdl_params_fini(&m->params);
     mdl_config_fini(&m->config);

@@ -19,10 +19,16 @@ wts_layout mdl_layout_named(const wts_value *root);
 eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_checkpoint *file, bool backbone_only,
                            eng_error *err);
 
-/* Fills a model whose config is read. init NULL: everything comes from the file; else the head is drawn (then
+typedef enum mdl_load_purpose {
+    MDL_LOAD_TO_RUN,     /* weights packed in m->precision */
+    MDL_LOAD_TO_CONVERT, /* the same, all listed in m->params */
+    MDL_LOAD_TO_TRAIN    /* in plain memory with gradients, listed in m->params */
+} mdl_load_purpose;
+
+/* Fills a model whose config is read and whose precision is set. init NULL: everything comes from the file; else the head is drawn (then
  * m->config.labels is known, and the file's head is passed over), and the backbone too where init says so or file is
  * NULL. */
-eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, bool trainable,
+eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, mdl_load_purpose purpose,
                             const kern_table *k, eng_pool *pool, eng_error *err);
 
 #endif

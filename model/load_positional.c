@@ -1,7 +1,10 @@
 #include "model/load_positional.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { NAME_SIZE = 128 };
 
 typedef struct group_source {
     const float *v;     /* [hidden, width, kernel] */
@@ -65,9 +68,26 @@ static void load_normed(mdl_loader *l, mdl_model *m, const char *plain, const si
     if (g) m->pos_g = mdl_loader_adopt(l, name_g, 3, shape_g, g);
 }
 
+/* What a converted file calls a group's weight. */
+static const char *group_name(char name[NAME_SIZE], size_t group)
+{
+    snprintf(name, NAME_SIZE, "wavlm.encoder.pos_conv_embed.conv.%zu", group);
+    return name;
+}
+
+static void bind_groups(mdl_loader *l, mdl_model *m)
+{
+    const mdl_config *c = &m->config;
+    size_t width = c->hidden / c->pos_groups;
+    char name[NAME_SIZE];
+    for (size_t g = 0; g < c->pos_groups && !l->status; g++)
+        mdl_loader_bind(l, group_name(name, g), width, c->pos_kernel * width, &m->pos_conv[g]);
+}
+
 void mdl_load_positional(mdl_loader *l, mdl_model *m)
 {
     const mdl_config *c = &m->config;
+    l->part = MDL_PART_POSITION;
     const char *plain = "wavlm.encoder.pos_conv_embed.conv.weight";
     size_t width = c->hidden / c->pos_groups, shape[3] = {c->hidden, width, c->pos_kernel};
     m->pos_bias = mdl_loader_vector(l, "wavlm.encoder.pos_conv_embed.conv.bias", c->hidden);
@@ -77,7 +97,11 @@ void mdl_load_positional(mdl_loader *l, mdl_model *m)
     else mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for the positional convolution");
     if (l->status) return;
 
-    if (l->params) {
+    if (l->panels.present) {
+        bind_groups(l, m);
+        return;
+    }
+    if (l->trainable) {
         load_normed(l, m, plain, shape);
         return;
     }
@@ -97,9 +121,11 @@ void mdl_load_positional(mdl_loader *l, mdl_model *m)
                                          (size_t[]){1, 1, c->pos_kernel});
         if (!l->status) tap_scales(v, c->hidden * width, c->pos_kernel, g, scale, squares);
     }
+    char name[NAME_SIZE];
     for (size_t g = 0; g < c->pos_groups && !l->status; g++) {
         group_source s = {v, scale, g * width, width, c->pos_kernel};
         mdl_loader_pack(l, width, c->pos_kernel * width, group_row, &s, &m->pos_conv[g]);
+        mdl_loader_list_packed(l, group_name(name, g), &m->pos_conv[g]);
     }
     l->memory = model_memory;
     eng_arena_fini(&temporary);

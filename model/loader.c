@@ -102,27 +102,47 @@ static const wts_tensor *draw(mdl_loader *l, const char *name, size_t ndim, cons
     return t;
 }
 
-/* The caller has what it wanted of t: its pages or its memory can go. */
-static void let_go(mdl_loader *l, const wts_tensor *t)
+void mdl_loader_let_go(mdl_loader *l, const wts_tensor *t)
 {
     if (t->mapped) wts_tensor_drop_pages(t);
     eng_arena_rewind(&l->drawn, (eng_arena_mark){0});
 }
 
-const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+/* A tensor that must be there, of that shape. */
+static const wts_tensor *find_shaped(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
 {
-    if (mdl_loader_draws(l, name)) return draw(l, name, ndim, shape);
     const wts_tensor *t = find_required(l, name);
     if (!t) return NULL;
     bool same = t->ndim == ndim;
     for (size_t i = 0; same && i < ndim; i++) same = t->shape[i] == shape[i];
     char found[128], expected[128];
-    if (!same) {
-        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s; expected [%s]", t->name,
-                        wts_tensor_describe(t, found, sizeof found),
-                        shape_text(ndim, shape, expected, sizeof expected));
+    if (same) return t;
+    mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s; expected [%s]", t->name,
+                    wts_tensor_describe(t, found, sizeof found), shape_text(ndim, shape, expected, sizeof expected));
+    return NULL;
+}
+
+const wts_tensor *mdl_loader_take_exactly(mdl_loader *l, const char *name, wts_dtype dtype, size_t ndim,
+                                          const size_t *shape)
+{
+    const wts_tensor *t = find_shaped(l, name, ndim, shape);
+    if (!t) return NULL;
+    char found[128];
+    if (t->dtype != dtype) {
+        mdl_loader_fail(l, ENG_E_MISMATCH, "tensor %s is %s, which is not what a model converted to %s has", t->name,
+                        wts_tensor_describe(t, found, sizeof found), eng_precision_name(l->precision));
         return NULL;
     }
+    mark_used(l, t);
+    return t;
+}
+
+const wts_tensor *mdl_loader_take(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
+{
+    if (mdl_loader_draws(l, name)) return draw(l, name, ndim, shape);
+    const wts_tensor *t = find_shaped(l, name, ndim, shape);
+    char found[128];
+    if (!t) return NULL;
     if (!is_number(t) || !t->contiguous || !t->data) {
         mdl_loader_fail(l, ENG_E_UNSUPPORTED, "tensor %s is %s%s; expected contiguous F32, F16, BF16 or F64", t->name,
                         wts_tensor_describe(t, found, sizeof found), t->contiguous ? "" : " with other strides");
@@ -146,6 +166,29 @@ bool mdl_loader_shape(mdl_loader *l, const char *name, size_t ndim, size_t *shap
     return true;
 }
 
+/* "classifier" has its shape in classifier.weight, in a converted file only in its bias. */
+static void shape_holder(const mdl_loader *l, const char *name, char out[NAME_SIZE])
+{
+    snprintf(out, NAME_SIZE, "%s.%s", name, l->panels.present ? "bias" : "weight");
+}
+
+bool mdl_loader_has_linear(const mdl_loader *l, const char *name)
+{
+    char holder[NAME_SIZE];
+    shape_holder(l, name, holder);
+    return mdl_loader_has(l, holder);
+}
+
+bool mdl_loader_outputs(mdl_loader *l, const char *name, size_t *out)
+{
+    char holder[NAME_SIZE];
+    size_t shape[2];
+    shape_holder(l, name, holder);
+    if (!mdl_loader_shape(l, holder, l->panels.present ? 1 : 2, shape)) return false;
+    *out = shape[0];
+    return true;
+}
+
 float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_t *shape)
 {
     const wts_tensor *t = mdl_loader_take(l, name, ndim, shape);
@@ -153,14 +196,14 @@ float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_
     float *out = eng_arena_alloc(l->memory, t->count, sizeof *out);
     if (!out) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for tensor %s", t->name);
     else if (wts_tensor_read_f32(t, l->k, 0, t->count, out, l->err)) l->status = l->err->status;
-    else let_go(l, t);
+    else mdl_loader_let_go(l, t);
     return l->status ? NULL : out;
 }
 
 /* Zeros for count gradients, when training. */
 static float *new_gradient(mdl_loader *l, size_t count)
 {
-    if (!l->params || l->status) return NULL;
+    if (!l->trainable || l->status) return NULL;
     float *grad = eng_arena_alloc(l->memory, count, sizeof *grad);
     if (!grad) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for %zu gradients", count);
     else memset(grad, 0, count * sizeof *grad);
@@ -223,12 +266,12 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
 {
     if (l->status) return;
     *out = (eng_weight){.n = n, .k = k};
-    if (l->params) {
+    if (l->trainable) {
         size_t count;
         out->grad = eng_mul_size(n, k, &count) ? new_gradient(l, count) : NULL;
         out->data = out->grad ? eng_arena_alloc(l->memory, count, sizeof(float)) : NULL;
         if (!out->data) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
-    } else if (eng_packed_new(l->k, ENG_F32, n, k, &out->packed, l->err)) {
+    } else if (eng_packed_new(l->k, mdl_part_precision(l->precision, l->part), n, k, &out->packed, l->err)) {
         l->status = l->err->status;
     }
     if (l->status) return;
@@ -260,32 +303,57 @@ static bool stacked_row(void *arg, size_t row, float *out, eng_arena *scratch)
     return true;
 }
 
-void mdl_loader_linear(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, eng_weight *out,
-                       eng_vector *biases)
+/* The weights' stack, packed, or as the file has it. */
+static void load_stack(mdl_loader *l, const char *stack, stacked_source *s, size_t parts, const char *const *names,
+                       eng_weight *out)
+{
+    char name[NAME_SIZE];
+    if (l->panels.present) {
+        mdl_loader_bind(l, stack, parts * s->rows, s->k, out);
+        return;
+    }
+    for (size_t i = 0; i < parts && !l->status; i++) {
+        snprintf(name, sizeof name, "%s.weight", names[i]);
+        s->parts[i] = mdl_loader_take(l, name, 2, (size_t[]){s->rows, s->k});
+    }
+    mdl_loader_pack(l, parts * s->rows, s->k, stacked_row, s, out);
+    mdl_loader_list_packed(l, stack, out);
+    for (size_t i = 0; i < parts && !l->status; i++) mdl_loader_let_go(l, s->parts[i]);
+}
+
+/* Parts of what was stacked, each under its own name. */
+static void list_parts(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, const eng_weight *w,
+                       const eng_vector *biases)
+{
+    char name[NAME_SIZE];
+    for (size_t i = 0; i < parts && l->params && !l->status; i++) {
+        snprintf(name, sizeof name, "%s.weight", names[i]);
+        if (w->data)
+            mdl_loader_list(l, name, 2, (size_t[]){rows, k}, MDL_PARAM_AS_IS, w->data + i * rows * k,
+                            w->grad + i * rows * k);
+        snprintf(name, sizeof name, "%s.bias", names[i]);
+        if (biases)
+            mdl_loader_list(l, name, 1, &rows, MDL_PARAM_AS_IS, (float *)(uintptr_t)biases->data + i * rows,
+                            biases->grad ? biases->grad + i * rows : NULL);
+    }
+}
+
+void mdl_loader_linear(mdl_loader *l, const char *stack, size_t parts, const char *const *names, size_t rows, size_t k,
+                       eng_weight *out, eng_vector *biases)
 {
     stacked_source s = {.l = l, .rows = rows, .k = k};
     ENG_CHECK(parts >= 1 && parts <= 3, "%zu stacked parts", parts);
     char name[NAME_SIZE];
     float *bias = biases ? eng_arena_alloc(l->memory, parts * rows, sizeof *bias) : NULL;
     if (biases && !bias) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for biases");
-    for (size_t i = 0; i < parts && !l->status; i++) {
-        snprintf(name, sizeof name, "%s.weight", names[i]);
-        s.parts[i] = mdl_loader_take(l, name, 2, (size_t[]){rows, k});
-        if (!biases) continue;
+    load_stack(l, stack, &s, parts, names, out);
+    for (size_t i = 0; i < parts && biases && !l->status; i++) {
         snprintf(name, sizeof name, "%s.bias", names[i]);
         const wts_tensor *t = mdl_loader_take(l, name, 1, &rows);
         if (t && wts_tensor_read_f32(t, l->k, 0, rows, bias + i * rows, l->err)) l->status = l->err->status;
     }
-    mdl_loader_pack(l, parts * rows, k, stacked_row, &s, out);
-    for (size_t i = 0; i < parts && !l->status; i++) let_go(l, s.parts[i]);
     if (biases) *biases = (eng_vector){bias, new_gradient(l, parts * rows)};
-    for (size_t i = 0; i < parts && l->params && !l->status; i++) {
-        snprintf(name, sizeof name, "%s.weight", names[i]);
-        mdl_loader_list(l, name, 2, (size_t[]){rows, k}, MDL_PARAM_AS_IS, out->data + i * rows * k,
-                        out->grad + i * rows * k);
-        snprintf(name, sizeof name, "%s.bias", names[i]);
-        if (biases) mdl_loader_list(l, name, 1, &rows, MDL_PARAM_AS_IS, bias + i * rows, biases->grad + i * rows);
-    }
+    list_parts(l, parts, names, rows, k, out, biases);
 }
 
 typedef struct conv_source {
@@ -311,11 +379,19 @@ static bool conv_row(void *arg, size_t row, float *out, eng_arena *scratch)
 void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_t in_channels, size_t kernel,
                      eng_weight *out)
 {
-    const wts_tensor *t = mdl_loader_take(l, name, 3, (size_t[]){out_channels, in_channels, kernel});
+    char weight[NAME_SIZE];
+    const size_t shape[3] = {out_channels, in_channels, kernel};
+    if (l->panels.present) {
+        mdl_loader_bind(l, name, out_channels, in_channels * kernel, out);
+        return;
+    }
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    const wts_tensor *t = mdl_loader_take(l, weight, 3, shape);
     conv_source s = {l, t, in_channels, kernel};
     mdl_loader_pack(l, out_channels, in_channels * kernel, conv_row, &s, out);
-    if (!l->status) let_go(l, t);
-    mdl_loader_list(l, name, 3, (size_t[]){out_channels, in_channels, kernel}, MDL_PARAM_CONV, out->data, out->grad);
+    if (!l->status) mdl_loader_let_go(l, t);
+    if (out->data) mdl_loader_list(l, weight, 3, shape, MDL_PARAM_CONV, out->data, out->grad);
+    mdl_loader_list_packed(l, name, out);
 }
 
 void mdl_loader_ignore(mdl_loader *l, const char *name)
@@ -337,7 +413,7 @@ eng_status mdl_loader_finish(mdl_loader *l)
     size_t extra = 0;
     for (size_t i = 0; i < l->file->count; i++) {
         const wts_tensor *t = &l->file->tensors[i];
-        if (l->used[i] || !is_number(t)) continue; /* integer buffers (position ids, counters) carry no weights */
+        if (l->used[i] || !(is_number(t) || l->panels.present)) continue; /* integer buffers (position ids, counters) carry no weights */
         if (extra++ == 0) first = t;
     }
     char found[128];

@@ -7,6 +7,8 @@
 #include "engine/param.h"
 #include "model/config.h"
 #include "model/params.h"
+#include "model/precision.h"
+#include "weights/panels.h"
 
 /* Linear layer; bias.data is NULL where the checkpoint has none. */
 typedef struct mdl_linear {
@@ -52,8 +54,13 @@ typedef struct mdl_head_weights {
 typedef struct mdl_model {
     mdl_config config;
     wts_layout layout;
+    eng_precision precision; /* of the packed weights (precision.h); a trainable model's are f32 */
     char *path;
     eng_arena memory; /* vectors and tables */
+    wts_panels panels;   /* how a converted file's weights were packed */
+    bool borrows;        /* some weights lie in the file */
+    bool repacked;       /* ... which is not how these kernels want them: they were moved */
+    wts_checkpoint file; /* a converted file stays mapped while weights lie in it; else closed */
     mdl_conv conv[MDL_MAX_CONVS];
     mdl_norm feature_norm;
     mdl_linear feature_projection;
@@ -66,17 +73,25 @@ typedef struct mdl_model {
     eng_vector mask_embedding; /* training only: [hidden], what masked frames become; frozen as loaded (training.h) */
     mdl_layer *layer;          /* [layers] */
     mdl_head_weights head;
-    mdl_params params;  /* of a trainable model; else empty */
+    mdl_params params;  /* of a trainable model, or one to be converted; else empty */
     bool train_encoder; /* a tape records the CNN feature encoder too; else it is frozen, as in the paper */
 } mdl_model;
 
 /* Loads the model at path: a folder as Hugging Face writes it, or a checkpoint file with its config.json beside it
  * (Microsoft's .pt carries its own). Loading is total: a missing, extra or misshapen tensor is an error that names file,
- * tensor, expected and found. Weights are packed for k's kernels on pool's threads; pages of the mapped file are given
- * back as they are packed. Free with mdl_model_free. */
-eng_status mdl_model_load(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err);
+ * tensor, expected and found. Weights are packed for k's kernels on pool's threads, in that precision (NULL: the
+ * model's own, f32 unless it was converted); pages of the mapped file are given back as they are packed. A converted model
+ * (save.h) is used where it is mapped, and repacked, to the same numbers, when it was made for kernels of another panel
+ * width; asking for another precision than its own is an error. Free with mdl_model_free. */
+eng_status mdl_model_load(const char *path, const eng_precision *precision, const kern_table *k, eng_pool *pool,
+                          mdl_model **out, eng_error *err);
 
-/* The same for training: weights lie in plain memory with a gradient beside each, listed in params. */
+/* The same, with all that was loaded listed in params, for mdl_model_save to write a converted model. */
+eng_status mdl_model_load_to_convert(const char *path, const eng_precision *precision, const kern_table *k,
+                                     eng_pool *pool, mdl_model **out, eng_error *err);
+
+/* The same for training: weights lie in plain memory with a gradient beside each, listed in params. A converted
+ * model cannot be trained. */
 eng_status mdl_model_load_trainable(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out,
                                     eng_error *err);
 

@@ -1,4 +1,5 @@
-/* A trainable model's parameters, by name: what the optimizer steps over, what is saved, whose gradients tests compare. */
+/* A model's parameters, by name. Of a trainable model: what the optimizer steps over, what is saved, whose gradients tests
+ * compare. Of one that is loaded to be converted: what is written, packed weights among it. */
 #ifndef MODEL_PARAMS_H
 #define MODEL_PARAMS_H
 
@@ -6,6 +7,7 @@
 #include <stddef.h>
 
 #include "engine/error.h"
+#include "engine/gemm.h"
 
 /* How a parameter lies in memory. */
 typedef enum mdl_param_layout {
@@ -13,7 +15,7 @@ typedef enum mdl_param_layout {
     MDL_PARAM_CONV     /* [out, in, kernel] lies as [out, kernel, in] */
 } mdl_param_layout;
 
-/* data and grad [count]: the model's own memory. */
+/* data and grad [count]: the model's own memory; grad NULL in a model to be converted. */
 typedef struct mdl_param {
     char *name; /* canonical (weights/names.h) */
     size_t ndim, shape[4], count;
@@ -21,6 +23,7 @@ typedef struct mdl_param {
     float *data, *grad;
     bool frozen; /* the optimizer leaves it alone */
     double rate; /* its learning rate, as a multiple of the optimizer's; 1 at first */
+    eng_packed packed; /* to be converted: a weight [n, k] whose storage is the model's; then there is no data */
 } mdl_param;
 
 typedef struct mdl_params {

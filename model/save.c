@@ -9,6 +9,7 @@
 
 #include "engine/memory.h"
 #include "model/config_write.h"
+#include "model/save_panels.h"
 #include "weights/checkpoint.h"
 #include "weights/names.h"
 
@@ -100,11 +101,18 @@ eng_status mdl_write_text(const char *path, const char *text, size_t length, eng
 
 /* ---- The weights ---- */
 
-/* How the model's class spells a parameter. A bare WavLMModel has no prefix. */
-static const char *name_on_disk(const mdl_config *c, const char *name, char *buffer)
+/* The precision's name when the model is to be written as a converted one, else NULL. */
+static const char *converted_precision(const mdl_model *m)
+{
+    for (size_t i = 0; i < m->params.count; i++)
+        if (m->params.param[i].packed.panels) return eng_precision_name(m->precision);
+    return NULL;
+}
+
+const char *mdl_name_on_disk(const mdl_config *c, const char *name, char *buffer, size_t size)
 {
     static const char prefix[] = "wavlm.";
-    if (c->head == MDL_HEAD_ODYSSEY && wts_native_name(WTS_LAYOUT_ODYSSEY, name, buffer, NAME_SIZE)) return buffer;
+    if (c->head == MDL_HEAD_ODYSSEY && wts_native_name(WTS_LAYOUT_ODYSSEY, name, buffer, size)) return buffer;
     bool bare = c->head == MDL_HEAD_NONE && strncmp(name, prefix, sizeof prefix - 1) == 0;
     return bare ? name + sizeof prefix - 1 : name;
 }
@@ -112,7 +120,7 @@ static const char *name_on_disk(const mdl_config *c, const char *name, char *buf
 static eng_status add_param(wts_writer *w, const mdl_config *c, const mdl_param *p, eng_error *err)
 {
     char buffer[NAME_SIZE];
-    const char *name = name_on_disk(c, p->name, buffer);
+    const char *name = mdl_name_on_disk(c, p->name, buffer, sizeof buffer);
     if (p->layout == MDL_PARAM_AS_IS) return wts_writer_add(w, name, WTS_F32, p->ndim, p->shape, p->data, err);
     float *turned = eng_alloc(p->count, sizeof *turned);
     if (!turned) return eng_fail(err, ENG_E_MEMORY, "out of memory for tensor %s", name);
@@ -122,14 +130,21 @@ static eng_status add_param(wts_writer *w, const mdl_config *c, const mdl_param 
     return status;
 }
 
-/* Everything but the rename. *w NULL after an error. */
-static eng_status write_weights(const mdl_model *m, const char *path, wts_writer **w, eng_error *err)
+static eng_status write_params(const mdl_model *m, const char *path, wts_writer **w, eng_error *err)
 {
     static const char *const metadata[] = {"format", "pt", NULL}; /* transformers refuses a file without it */
     size_t name_bytes = 0;
     for (size_t i = 0; i < m->params.count; i++) name_bytes += strlen(m->params.param[i].name) + 8;
     eng_status status = wts_writer_open(path, m->params.count, name_bytes, metadata, w, err);
     for (size_t i = 0; i < m->params.count && !status; i++) status = add_param(*w, &m->config, &m->params.param[i], err);
+    return status;
+}
+
+/* Everything but the rename. *w NULL after an error. */
+static eng_status write_weights(const mdl_model *m, const char *path, wts_writer **w, eng_error *err)
+{
+    *w = NULL;
+    eng_status status = converted_precision(m) ? mdl_write_panels(m, path, w, err) : write_params(m, path, w, err);
     if (!status) status = wts_writer_complete(*w, err);
     if (status) {
         wts_writer_abandon(*w);
@@ -158,7 +173,9 @@ static eng_status save_into(const mdl_model *m, const char *folder, eng_error *e
     wts_writer *weights = NULL;
     char *path = concat(folder, "model.safetensors");
     eng_status status = path ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "%s: out of memory", folder);
-    if (!status) status = write_small(&config, folder, "config.json", mdl_config_text(&m->config), err);
+    mdl_config what = m->config;
+    what.weight_precision = converted_precision(m);
+    if (!status) status = write_small(&config, folder, "config.json", mdl_config_text(&what), err);
     if (!status)
         status = write_small(&preprocessor, folder, "preprocessor_config.json", mdl_preprocessor_text(&m->config), err);
     if (!status) status = write_weights(m, path, &weights, err);

@@ -14,6 +14,7 @@ struct wlm_model {
     eng_arena arena;
     eng_context context;
     const char *note;
+    char repacked[256];
 };
 
 struct wlm_audio {
@@ -45,14 +46,25 @@ const char *wlm_version(void)
 
 static eng_status open_model(const char *path, const wlm_options *o, wlm_model *w, eng_error *err)
 {
-    if (o->precision && strcmp(o->precision, "f32") != 0)
-        return eng_fail(err, ENG_E_UNSUPPORTED, "precision \"%s\" is not supported; expected f32", o->precision);
+    eng_precision precision;
+    if (o->precision && !eng_precision_find(o->precision, &precision))
+        return eng_fail(err, ENG_E_UNSUPPORTED, "precision \"%s\" is not supported; expected f32, bf16 or int8",
+                        o->precision);
     eng_status status = mdl_choose_tier(o->cpu, &w->context.k, err);
     if (!status) status = eng_pool_new(o->threads, &w->pool, err);
-    if (!status) status = mdl_model_load(path, &w->context.k, w->pool, &w->model, err);
+    if (!status)
+        status = mdl_model_load(path, o->precision ? &precision : NULL, &w->context.k, w->pool, &w->model, err);
     if (status) return status;
     w->context.pool = w->pool;
     w->context.arena = &w->arena;
+    if (w->model->repacked) {
+        snprintf(w->repacked, sizeof w->repacked,
+                 "converted for kernels with panels of %zu, and %s has %zu: repacked while loading (convert --cpu %s "
+                 "makes a model that opens at once)",
+                 w->model->panels.width, wlm_model_cpu(w), w->context.k.gemm_blocks.nr, wlm_model_cpu(w));
+        w->note = w->repacked;
+        return ENG_OK;
+    }
     if (w->model->config.input_assumed)
         w->note = w->model->config.input == MDL_INPUT_RAW
                       ? "no preprocessor_config.json: the waveform is taken as it is (as the Base models expect)"
@@ -121,6 +133,11 @@ size_t wlm_model_min_samples(const wlm_model *w)
 const char *wlm_model_cpu(const wlm_model *w)
 {
     return kern_tier_name(w->context.k.tier);
+}
+
+const char *wlm_model_precision(const wlm_model *w)
+{
+    return eng_precision_name(w->model->precision);
 }
 
 size_t wlm_model_threads(const wlm_model *w)

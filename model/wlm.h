@@ -58,7 +58,7 @@ typedef struct wlm_model wlm_model;
 typedef struct wlm_options {
     size_t threads;        /* 0: one per CPU that the process may run on */
     const char *cpu;       /* "scalar", "neon", "avx2", "avx512"; NULL: the environment's WLM_CPU, else the best there is */
-    const char *precision; /* "f32"; NULL: f32 */
+    const char *precision; /* "f32", "bf16" or "int8" products (fewer bits: faster, less exact); NULL: f32 */
 } wlm_options;
 
 /* Loads a model: a folder as Hugging Face writes it (config.json beside model.safetensors or pytorch_model.bin), or a
@@ -85,8 +85,9 @@ WLM_API size_t wlm_model_text_size(const wlm_model *model);
 /* Fewest samples at 16 kHz that give a result (400 for the released models). */
 WLM_API size_t wlm_model_min_samples(const wlm_model *model);
 
-/* Kernel tier and number of threads in use. */
+/* Kernel tier, precision and number of threads in use. */
 WLM_API const char *wlm_model_cpu(const wlm_model *model);
+WLM_API const char *wlm_model_precision(const wlm_model *model);
 WLM_API size_t wlm_model_threads(const wlm_model *model);
 
 /* Something the user should know about how the files were read, one line; NULL when there is nothing. */

@@ -40,7 +40,7 @@ static void read_inputs(const wts_checkpoint *ser, wlm_input *inputs)
     }
 }
 
-static void check(const char *backbone, const char *head)
+static void check(const char *backbone, const char *head, const char *precision, double tolerance)
 {
     support_table(); /* skips where the CPU lacks the tier */
     wts_checkpoint ser = open_file(support_path("golden/%s/ser_%s.safetensors", backbone, head));
@@ -50,7 +50,9 @@ static void check(const char *backbone, const char *head)
                  broken.message);
     wlm_model *model;
     wlm_error err;
-    cr_assert_eq(wlm_model_open(directory, NULL, &model, &err), 0, "%s", err.message);
+    wlm_options options = {.threads = 3, .precision = precision};
+    cr_assert_eq(wlm_model_open(directory, &options, &model, &err), 0, "%s", err.message);
+    cr_assert_str_eq(wlm_model_precision(model), precision);
     cr_assert_eq(wlm_model_labels(model), LABELS);
     wlm_input inputs[BATCH];
     read_inputs(&ser, inputs);
@@ -60,7 +62,7 @@ static void check(const char *backbone, const char *head)
     cr_assert_eq(wlm_run(model, BATCH, inputs, 0, &together, &err), 0, "%s", err.message);
     for (size_t u = 0; u < BATCH; u++) {
         const float *logits = wlm_result_logits(together, u);
-        cr_assert(cmp_abs(logits, (const float *)want->data + u * LABELS, LABELS, 1e-4, report, sizeof report),
+        cr_assert(cmp_abs(logits, (const float *)want->data + u * LABELS, LABELS, tolerance, report, sizeof report),
                   "%s %s, utterance %zu: %s", backbone, head, u, report);
         cr_assert_eq(wlm_run(model, 1, &inputs[u], 0, &alone, &err), 0, "%s", err.message);
         cr_assert(cmp_bits(wlm_result_logits(alone, 0), logits, LABELS, report, sizeof report), "alone: %s", report);
@@ -77,12 +79,15 @@ static void check(const char *backbone, const char *head)
     support_remove(directory);
 }
 
+/* Logits lie between -3.1 and 3. */
 static void check_heads(const char *backbone)
 {
-    check(backbone, "mean");
-    check(backbone, "std");
-    check(backbone, "attention");
-    check(backbone, "attentive_std");
+    static const char *const heads[] = {"mean", "std", "attention", "attentive_std"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        check(backbone, heads[i], "f32", 1e-4);
+        check(backbone, heads[i], "bf16", 0.05);
+        check(backbone, heads[i], "int8", 0.2);
+    }
 }
 
 Test(emotion, large) { check_heads("large"); }

@@ -1,6 +1,7 @@
 /* The model against the reference implementations' numbers (tests/golden/README.md): every container and layout, on every
  * tier; and the promise that an utterance's bits depend neither on its batch nor on the number of threads. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,11 +36,12 @@ static float *golden_read(const wts_checkpoint *c, size_t n, const char *name, s
     return x;
 }
 
-static mdl_model *load(const support_engine *e, const char *path)
+static mdl_model *load(const support_engine *e, const char *path, eng_precision precision)
 {
     mdl_model *m;
     eng_error err = {0};
-    cr_assert_eq(mdl_model_load(path, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_model_load(path, &precision, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(m->precision, precision);
     return m;
 }
 
@@ -112,7 +114,7 @@ static void check_forward(const char *model, const char *golden_path)
 {
     support_engine *e = support_engine_new(2);
     wts_checkpoint golden = golden_open(golden_path);
-    mdl_model *m = load(e, model);
+    mdl_model *m = load(e, model, ENG_F32);
     size_t n = 0, samples;
     float *wave;
     for (; (wave = golden_read(&golden, n, "waveform", &samples)); n++) {
@@ -148,7 +150,7 @@ static void check_head(const char *name)
 {
     support_engine *e = support_engine_new(2);
     wts_checkpoint golden = golden_open(support_path("golden/%s/expected.safetensors", name));
-    mdl_model *m = load(e, support_path("golden/%s", name));
+    mdl_model *m = load(e, support_path("golden/%s", name), ENG_F32);
     mdl_input inputs[MAX_BATCH];
     float logits[MAX_BATCH * 16];
     size_t n = 0, labels = m->config.labels;
@@ -176,11 +178,11 @@ Test(golden, odyssey) { check_head("odyssey"); }
 
 /* ---- The same bits in any batch, on any number of threads ---- */
 
-static void check_invariance(const char *name)
+static void check_invariance(const char *name, eng_precision precision)
 {
-    support_engine *one = support_engine_new(1), *two = support_engine_new(2), *five = support_engine_new(5);
+    support_engine *one = support_engine_new(1), *two = support_engine_new(2), *three = support_engine_new(3);
     wts_checkpoint golden = golden_open(support_path("golden/%s/forward.safetensors", name));
-    mdl_model *m = load(one, support_path("golden/%s", name));
+    mdl_model *m = load(one, support_path("golden/%s", name), precision);
     mdl_input inputs[4];
     recording alone[4];
     for (size_t i = 0; i < 4; i++) {
@@ -190,7 +192,7 @@ static void check_invariance(const char *name)
         alone[i] = run(m, one, 1, &inputs[i]);
     }
     static const size_t orders[][5] = {{0, 1, 2, 3, 3}, {3, 2, 1, 0, 2}, {2, 2, 3, 1, 0}};
-    support_engine *engines[] = {one, two, five};
+    support_engine *engines[] = {one, two, three};
     for (size_t o = 0; o < 9; o++) {
         const size_t *order = orders[o / 3];
         mdl_input batch[5];
@@ -213,9 +215,74 @@ static void check_invariance(const char *name)
     }
     mdl_model_free(m);
     wts_checkpoint_close(&golden);
-    support_engine_free(one), support_engine_free(two), support_engine_free(five);
+    support_engine_free(one), support_engine_free(two), support_engine_free(three);
 }
 
-Test(invariance, large) { check_invariance("large"); }
+Test(invariance, large) { check_invariance("large", ENG_F32); }
 
-Test(invariance, base) { check_invariance("base"); }
+Test(invariance, large_bf16) { check_invariance("large", ENG_BF16); }
+
+Test(invariance, large_int8) { check_invariance("large", ENG_INT8); }
+
+Test(invariance, base) { check_invariance("base", ENG_F32); }
+
+Test(invariance, base_bf16) { check_invariance("base", ENG_BF16); }
+
+Test(invariance, base_int8) { check_invariance("base", ENG_INT8); }
+
+/* ---- Fewer bits: other numbers, not far away ---- */
+
+static double cosine(size_t n, const float *a, const float *b)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < n; i++) {
+        ab += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* Every frame of every hidden state of every waveform: its angle to what f32 makes of it. */
+static void check_precision(const char *name, eng_precision precision, double least)
+{
+    support_engine *e = support_engine_new(2);
+    wts_checkpoint golden = golden_open(support_path("golden/%s/forward.safetensors", name));
+    mdl_model *exact = load(e, support_path("golden/%s", name), ENG_F32);
+    mdl_model *m = load(e, support_path("golden/%s", name), precision);
+    float *wave;
+    size_t n = 0, samples;
+    for (; (wave = golden_read(&golden, n, "waveform", &samples)); n++) {
+        mdl_input input = {.samples = wave, .count = samples};
+        recording want = run(exact, e, 1, &input), got = run(m, e, 1, &input);
+        cr_assert(got.frames == want.frames && got.states == want.states && got.frames > 0);
+        for (size_t s = 0; s < got.states; s++) {
+            const size_t at = s * got.frames * got.width;
+            cr_assert(!cmp_bits(got.hidden + at, want.hidden + at, got.frames * got.width, report, sizeof report),
+                      "%s %s, waveform %zu, state %zu: as in f32", name, eng_precision_name(precision), n, s);
+            for (size_t t = 0; t < got.frames; t++) {
+                const double c = cosine(got.width, got.hidden + at + t * got.width, want.hidden + at + t * got.width);
+                cr_assert(c >= least, "%s %s, waveform %zu, state %zu, frame %zu: cosine %g", name,
+                          eng_precision_name(precision), n, s, t, c);
+            }
+        }
+        recording_free(&want), recording_free(&got);
+        eng_free(wave);
+    }
+    cr_assert_geq(n, 2);
+    mdl_model_free(exact), mdl_model_free(m);
+    wts_checkpoint_close(&golden);
+    support_engine_free(e);
+}
+
+Test(precision, bf16)
+{
+    check_precision("large", ENG_BF16, 0.999);
+    check_precision("base", ENG_BF16, 0.999);
+}
+
+Test(precision, int8)
+{
+    check_precision("large", ENG_INT8, 0.99);
+    check_precision("base", ENG_INT8, 0.99);
+}

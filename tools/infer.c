@@ -28,6 +28,7 @@ typedef struct infer_options {
     bool logits, quiet;
 } infer_options;
 
+#define UNSET SIZE_MAX /* a choice that was not made */
 #define OPTION(member) offsetof(infer_options, member)
 
 static const tool_option options[] = {
@@ -50,7 +51,8 @@ static const tool_option options[] = {
      "of recordings with several channels: label their mean (mix, the default),\neach one (split), or channel N, from 0",
      NULL, 0, 0},
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads (one per CPU)", NULL, 1, 4096},
-    {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL, "of the weights (f32)", "f32", 0, 0},
+    {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
+     "what the weights' products are computed in: fewer bits are faster and less\nexact (f32)", "f32|bf16|int8", 0, 0},
     {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon", NULL, 0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
     {0},
@@ -277,7 +279,9 @@ static char *duplicate_stem(const tool_list *list)
 
 static int open_model(infer *f)
 {
+    static const char *const precisions[] = {"f32", "bf16", "int8"};
     wlm_options o = {.threads = (size_t)f->o.threads, .cpu = f->o.cpu};
+    if (f->o.precision != UNSET) o.precision = precisions[f->o.precision];
     wlm_error err;
     if (wlm_model_open(f->o.model, &o, &f->model, &err))
         return complain(err.status == WLM_E_USAGE ? EXIT_USAGE : EXIT_MODEL, err.message);
@@ -402,7 +406,7 @@ static int run(infer *f, size_t inputs, char **argv)
 
 int main(int argc, char **argv)
 {
-    static infer f;
+    static infer f = {.o.precision = UNSET};
     size_t inputs;
     int status;
     if (!tool_options_start(&program, argc, argv, &f.o, &inputs, &status)) return status;

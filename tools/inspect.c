@@ -9,6 +9,7 @@
 #include "tools/options.h"
 #include "weights/folder.h"
 #include "weights/names.h"
+#include "weights/panels.h"
 
 typedef struct settings {
     bool json;
@@ -35,6 +36,7 @@ typedef struct subject {
     wts_doc *config_doc;
     const wts_value *config; /* config.json, else a checkpoint's own; or NULL */
     wts_layout layout;
+    wts_panels panels;
     wts_name_map map;
 } subject;
 
@@ -134,6 +136,9 @@ static void report_text(const subject *s)
     printf("checkpoint  ");
     print_name(s->file.path);
     printf("\ncontainer   %s\n", container_name(s->file.container));
+    if (s->panels.present)
+        printf("converted   %s, panels of %zu (version %d)\n", eng_precision_name(s->panels.precision), s->panels.width,
+               WTS_PANELS_VERSION);
     printf("tensors     %zu\nparameters  %zu\ndtypes     ", s->file.count, elements);
     for (size_t i = 0; i < count; i++)
         printf("%s %s (%zu tensors, %zu values)", i ? "," : "", kinds[i].dtype, kinds[i].tensors, kinds[i].elements);
@@ -192,6 +197,11 @@ static void report_json(const subject *s)
     print_string(s->file.path);
     printf(", \"container\": ");
     print_string(container_name(s->file.container));
+    printf(", \"converted\": ");
+    if (s->panels.present)
+        printf("{\"precision\": \"%s\", \"panel_width\": %zu, \"version\": %d}", eng_precision_name(s->panels.precision),
+               s->panels.width, WTS_PANELS_VERSION);
+    else fputs("null", stdout);
     printf(", \"tensor_count\": %zu, \"parameters\": %zu, \"dtypes\": {", s->file.count, elements);
     for (size_t i = 0; i < count; i++) {
         if (i) fputs(", ", stdout);
@@ -213,6 +223,7 @@ static eng_status load(subject *s, const char *path, eng_error *err)
     eng_status status = wts_folder_resolve(path, &s->folder, err);
     if (status == ENG_OK) status = wts_folder_open(&s->folder, &s->file, err);
     if (status == ENG_OK && s->folder.config) status = wts_json_read(s->folder.config, &s->config_doc, err);
+    if (status == ENG_OK) status = wts_panels_read(&s->file, &s->panels, err);
     if (status != ENG_OK) return status;
     const wts_value *root = wts_doc_root(s->config_doc);
     s->layout = wts_layout_detect(&s->file, root);

@@ -93,7 +93,7 @@ typedef struct wts_writer wts_writer;
 eng_status wts_writer_open(const char *path, size_t expected_tensors, size_t expected_name_bytes,
                            const char *const *metadata, wts_writer **w, eng_error *err);
 
-/* Appends one tensor of dtype WTS_F32, WTS_F16, WTS_BF16, WTS_F64 or WTS_I64. A name may occur once. */
+/* Appends one tensor of dtype WTS_F32, WTS_F16, WTS_BF16, WTS_F64, WTS_I64, WTS_I32 or WTS_I8. A name may occur once. */
 eng_status wts_writer_add(wts_writer *w, const char *name, wts_dtype dtype, size_t ndim, const size_t *shape,
                           const void *data, eng_error *err);
 

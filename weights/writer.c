@@ -281,6 +281,8 @@ static const char *dtype_name(wts_dtype dtype)
     case WTS_BF16: return "BF16";
     case WTS_F64: return "F64";
     case WTS_I64: return "I64";
+    case WTS_I32: return "I32";
+    case WTS_I8: return "I8";
     default: return NULL;
     }
 }
