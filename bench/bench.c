@@ -30,7 +30,7 @@ static const tool_option options[] = {
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, precision_list),
      .value = "LIST",
-     .help = "gemm: what products are computed in, some of f32,bf16,int8 (f32)"},
+     .help = "gemm, model, roofline, quality: what the weights' products are computed in, some of f32,bf16,int8 (f32)"},
     {.name = "kind",
      .kind = TOOL_CHOICE,
      .offset = offsetof(bench_options, kind),
@@ -78,17 +78,24 @@ static const tool_option options[] = {
      .kind = TOOL_FLAG,
      .offset = offsetof(bench_options, train_feature_encoder),
      .help = "train: the CNN too"},
+    {.name = "data",
+     .kind = TOOL_TEXT,
+     .offset = offsetof(bench_options, data),
+     .value = "LIST",
+     .help = "quality: recordings, a list with a column emotion where labels are known (tests/data)"},
     {.name = NULL},
 };
 
 static const tool_program program = {
     .name = "bench",
-    .usage = "[options] gemm [MxNxK...] | ops [KERNEL...] | model [MODEL...] | train [MODEL...] | roofline [MODEL...]",
+    .usage = "[options] gemm [MxNxK...] | ops [KERNEL...] | model [MODEL...] | train [MODEL...] | roofline [MODEL...] |\n"
+             "       quality [MODEL...]",
     .summary = "gemm      the blocked matrix product, on WavLM's shapes or those given\n"
                "ops       the kernels around it, one thread, all or those given\n"
                "model     a forward pass\n"
                "train     a training step: forward, backward, AdamW\n"
                "roofline  every op of a forward pass: its time, and how far that is from what the machine allows\n"
+               "quality   what bf16 and int8 change in labels, scores and hidden states (the default model and large)\n"
                "MODEL is large (the default), base or base-plus, with random weights, or a model's folder.",
     .options = options,
 };
@@ -104,7 +111,8 @@ static const command commands[] = {{"gemm", bench_gemm, true, false},
                                    {"ops", bench_ops, false, false},
                                    {"model", bench_model, false, true},
                                    {"train", bench_train, false, false},
-                                   {"roofline", bench_roofline, false, false}};
+                                   {"roofline", bench_roofline, true, false},
+                                   {"quality", bench_quality, true, false}};
 
 /* ---- Start ---- */
 
@@ -112,7 +120,7 @@ static const command *find_command(const char *name)
 {
     for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0) return &commands[i];
-    fprintf(stderr, "bench: expected gemm, ops, model, train or roofline, found %s (--help shows more)\n",
+    fprintf(stderr, "bench: expected gemm, ops, model, train, roofline or quality, found %s (--help shows more)\n",
             name ? name : "nothing");
     return NULL;
 }

@@ -118,6 +118,21 @@ check "table: rows" [ "$(grep -cE '^\| 0\.[24] s \| [0-9.]+ s, [0-9.]+ x, [0-9]+
 check "table: errors and memory" [ "$(grep -cE '^\| (largest error|memory) ' text)" = 4 ]
 check "table: of one column" "$bench" --quick --markdown --repeats 1 --seconds 0.2 --threads 1 model bare >text 2>err
 check "table: one row" [ "$(grep -c '^| 0.2 s ' text)" = 1 ]
+for precision in f32 bf16 int8; do
+    check "$precision: model" run --precision $precision model bare >model.json
+    check "$precision: says so" [ "$(value precision model.json | sort -u)" = "\"$precision\"" ]
+    check "$precision: near f32" all model.json max_error 'v < 0.1'
+done
+check "quality" "$bench" --json quality "$tests/golden/hf_sequence_classification" >quality.json 2>err
+check "quality: scores, and four hidden states, of bf16 and int8" [ "$(value precision quality.json | uniq -c | xargs)" = \
+    '5 bf16 5 int8' ]
+check "quality: clips" all quality.json clips 'v == 7'
+check "quality: states" all quality.json cosine_least 'v > 0.99 && v < 1.0001'
+check "quality: their mean is no less" [ "$(value cosine_mean quality.json | wc -l)" = 8 ]
+check "quality: scores change" all quality.json max_score_change 'v > 0 && v < 0.1'
+check "quality: labels that mean nothing to the model" [ "$(value labelled quality.json | sort -u)" = 0 ]
+check "quality: a backbone, one precision" "$bench" --json --precision int8 quality bare >quality.json 2>err
+check "quality: states alone" [ "$(value precision quality.json | uniq -c | xargs)" = '4 int8' ]
 
 # refused STATUS PATTERN ARGUMENTS...
 refused() {
@@ -136,5 +151,6 @@ check "no such number of threads" refused 1 'threads.*found 1,two' --threads 1,t
 check "a table of products" refused 1 'markdown' --markdown gemm 8x8x8
 check "kernels in bf16" refused 1 'ops measures f32' --precision bf16 ops gelu
 check "training in int8" refused 1 'train measures f32' --precision f32,int8 train bare
+check "nothing to compare" refused 1 'compares bf16 and int8' --precision f32 quality bare
 check "no such tier" refused 1 'sse9' --cpu sse9 gemm
 finish
