@@ -30,7 +30,7 @@ static const tool_option options[] = {
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, precision_list),
      .value = "LIST",
-     .help = "gemm, model, roofline, quality: what the weights' products are computed in, some of f32,bf16,int8 (f32)"},
+     .help = "all but ops: what the weights' products are computed in, some of f32,bf16,int8 (f32)"},
     {.name = "kind",
      .kind = TOOL_CHOICE,
      .offset = offsetof(bench_options, kind),
@@ -109,8 +109,8 @@ typedef struct command {
 
 static const command commands[] = {{"gemm", bench_gemm, true, false},
                                    {"ops", bench_ops, false, false},
-                                   {"model", bench_model, false, true},
-                                   {"train", bench_train, false, false},
+                                   {"model", bench_model, true, true},
+                                   {"train", bench_train, true, false},
                                    {"roofline", bench_roofline, true, false},
                                    {"quality", bench_quality, true, false}};
 

@@ -132,6 +132,7 @@ static void print(step_run *s, const char *name, double error)
     network.work_gflop = 1e-9 * bench_training_flops(&flops, o->train_feature_encoder, o->checkpoint_layers);
     bench_result r = {.bench = "train",
                       .engine = "wavlm.c",
+                      .precision = run->ctx.precision,
                       .gbytes_s = NAN,
                       .max_error = error,
                       .threads = run->threads,
@@ -185,6 +186,11 @@ static eng_status measure_model(bench_run *run, const char *name, size_t n, cons
 
 bool bench_train(bench_run *run, size_t n, char **operands)
 {
+    if (run->options->precision == ENG_INT8) {
+        fprintf(stderr, "bench: --precision int8: a training's are f32 and bf16\n");
+        return false;
+    }
+    run->ctx.precision = run->options->precision == ENG_BF16 ? ENG_BF16 : ENG_F32;
     static const bench_case usual[] = {{2, 5}, {1, 10}};
     static char large[] = "large";
     char *alone = large;

@@ -26,7 +26,7 @@ static void input_gradient(eng_context *ctx, const conv1d_saved *s, size_t u)
     float *dx = eng_grad_row(s->x, s->in.offset[u]);
     for (size_t first = 0; first < w->k; first += step) {
         size_t columns = w->k - first < step ? w->k - first : step;
-        eng_product(ctx, frames, dy, (eng_right){.n = columns, .k = w->n, .data = w->data + first, .ld = w->k},
+        eng_product(ctx, frames, dy, (eng_right){.n = columns, .k = w->n, .data = w->data + first, .ld = w->k, .precision = ctx->precision},
                     dx + first, step, true, NULL);
     }
 }
@@ -36,8 +36,12 @@ static void weight_gradient(eng_context *ctx, const conv1d_saved *s, size_t u)
     const eng_weight *w = s->w.w;
     size_t frames = eng_batch_frames(s->out, u), step = s->w.stride * s->x.cols;
     eng_product(ctx, w->n, (eng_left){eng_grad_row(s->y, s->out.offset[u]), s->y.stride, true},
-                (eng_right){.n = w->k, .k = frames, .data = eng_row(s->x, s->in.offset[u]), .ld = step}, w->grad, w->k,
-                true, NULL);
+                (eng_right){.n = w->k,
+                            .k = frames,
+                            .data = eng_row(s->x, s->in.offset[u]),
+                            .ld = step,
+                            .precision = ctx->precision},
+                w->grad, w->k, true, NULL);
 }
 
 typedef struct bias_run {
@@ -82,7 +86,7 @@ eng_tensor eng_conv1d(eng_context *ctx, eng_batch in, eng_tensor x, eng_batch ou
         ENG_CHECK(frames == eng_conv1d_frames(eng_batch_frames(in, u), w.kernel, w.stride),
                   "conv1d: utterance %zu, %zu frames to %zu, %zu taps, stride %zu", u, eng_batch_frames(in, u), frames,
                   w.kernel, w.stride);
-        eng_product(ctx, frames, (eng_left){eng_row(x, in.offset[u]), w.stride * x.cols, false}, eng_weight_right(w.w),
+        eng_product(ctx, frames, (eng_left){eng_row(x, in.offset[u]), w.stride * x.cols, false}, eng_weight_right_in(ctx, w.w),
                     eng_row(y, out.offset[u]), y.stride, false, &e);
     }
     conv1d_saved *s = eng_record(ctx, conv1d_backward, sizeof *s);

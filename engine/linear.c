@@ -23,10 +23,11 @@ static void linear_backward(eng_context *ctx, void *saved)
     size_t rows = s->x.rows, n = s->w->n, k = s->w->k;
     eng_left dy = {s->y.grad, s->y.stride, false}, dy_columns = {s->y.grad, s->y.stride, true};
     if (s->x.grad)
-        eng_product(ctx, rows, dy, (eng_right){.n = k, .k = n, .data = s->w->data, .ld = k}, s->x.grad, s->x.stride,
-                    true, NULL);
+        eng_product(ctx, rows, dy, (eng_right){.n = k, .k = n, .data = s->w->data, .ld = k, .precision = ctx->precision},
+                    s->x.grad, s->x.stride, true, NULL);
     if (s->w->grad)
-        eng_product(ctx, n, dy_columns, (eng_right){.n = k, .k = rows, .data = s->x.data, .ld = s->x.stride},
+        eng_product(ctx, n, dy_columns,
+                    (eng_right){.n = k, .k = rows, .data = s->x.data, .ld = s->x.stride, .precision = ctx->precision},
                     s->w->grad, k, true, NULL);
     if (s->bias.grad) {
         double *sums = eng_arena_alloc(ctx->arena, n, sizeof *sums);
@@ -51,7 +52,8 @@ void eng_linear_into(eng_context *ctx, eng_tensor x, const eng_weight *w, eng_ve
     eng_epilogue e = {bias.data, keep ? KERN_ACT_NONE : act, keep ? NULL : residual.data, residual.stride};
     if (!eng_good(ctx)) return;
     eng_op_begin(ctx, "linear", x.rows, w->n, w->k);
-    eng_product(ctx, x.rows, (eng_left){x.data, x.stride, false}, eng_weight_right(w), z.data, z.stride, false, &e);
+    eng_product(ctx, x.rows, (eng_left){x.data, x.stride, false}, eng_weight_right_in(ctx, w), z.data, z.stride, false,
+                &e);
     eng_op_end(ctx);
     linear_saved *s = eng_record(ctx, linear_backward, sizeof *s);
     if (s) *s = (linear_saved){x, keep ? (eng_tensor){0} : residual, z, w, bias};

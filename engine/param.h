@@ -26,4 +26,12 @@ static inline eng_right eng_weight_right(const eng_weight *w)
     return (eng_right){.n = w->n, .k = w->k, .data = w->data, .ld = w->k, .transposed = true};
 }
 
+/* The same for a product of ctx->precision, which a packed weight's own goes before. */
+static inline eng_right eng_weight_right_in(const eng_context *ctx, const eng_weight *w)
+{
+    eng_right r = eng_weight_right(w);
+    r.precision = ctx->precision;
+    return r;
+}
+
 #endif

@@ -117,14 +117,61 @@ static void check(const char *backbone)
     training_free(t);
 }
 
+/* bf16 keeps 8 bits of each operand; the curve stays within 0.02 of the f32 reference's, whose losses are about 2. */
+static void check_bf16(const char *backbone)
+{
+    training *t = training_new(backbone, 2);
+    const wts_tensor *losses = wts_checkpoint_find(&t->golden, "losses");
+    cr_assert(losses && losses->count == STEPS);
+    t->e->ctx.precision = ENG_BF16;
+    size_t other = 0;
+    for (size_t i = 0; i < STEPS; i++) {
+        double got = step(t), want = ((const float *)losses->data)[i];
+        cr_assert(fabs(got - want) <= 2e-2, "%s: loss %zu is %.7g in bf16, %.7g in f32", backbone, i, got, want);
+        other += fabs(got - want) > 1e-5;
+    }
+    cr_assert_gt(other, 0, "%s: nothing was rounded", backbone);
+    training_free(t);
+}
+
+Test(training, bf16)
+{
+    check_bf16("large");
+    check_bf16("base");
+}
+
+/* All gradients as one vector, of a first step. */
+Test(training, bf16_gradients_point_where_those_of_f32_do)
+{
+    static const char *const backbones[] = {"large", "base"};
+    for (size_t b = 0; b < 2; b++) {
+        training *exact = training_new(backbones[b], 2), *rounded = training_new(backbones[b], 2);
+        rounded->e->ctx.precision = ENG_BF16;
+        step(exact), step(rounded);
+        double ab = 0, aa = 0, bb = 0;
+        for (size_t i = 0; i < exact->m->params.count; i++) {
+            const mdl_param *p = &exact->m->params.param[i], *q = &rounded->m->params.param[i];
+            for (size_t j = 0; j < p->count; j++) {
+                ab += (double)p->grad[j] * q->grad[j];
+                aa += (double)p->grad[j] * p->grad[j];
+                bb += (double)q->grad[j] * q->grad[j];
+            }
+        }
+        const double cosine = ab / sqrt(aa * bb);
+        cr_assert(cosine > 0.99 && cosine < 1, "%s: cosine %.9g", backbones[b], cosine);
+        training_free(exact), training_free(rounded);
+    }
+}
+
 Test(training, large) { check("large"); }
 
 Test(training, base) { check("base"); }
 
-Test(training, same_bits_on_any_number_of_threads)
+static void check_threads(eng_precision precision)
 {
     training *one = training_new("base", 1), *three = training_new("base", 3);
     char report[512];
+    one->e->ctx.precision = three->e->ctx.precision = precision;
     for (size_t i = 0; i < 3; i++) cr_assert_eq(step(one), step(three), "step %zu", i);
     for (size_t i = 0; i < one->m->params.count; i++) {
         const mdl_param *p = &one->m->params.param[i];
@@ -133,4 +180,10 @@ Test(training, same_bits_on_any_number_of_threads)
     }
     training_free(one);
     training_free(three);
+}
+
+Test(training, same_bits_on_any_number_of_threads)
+{
+    check_threads(ENG_F32);
+    check_threads(ENG_BF16);
 }

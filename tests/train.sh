@@ -23,6 +23,30 @@ for backbone in large base; do
     check "$backbone: the reference's losses" same_numbers losses "$backbone/losses.txt" 1e-3
 done
 
+# ---- bf16: near those losses; the same bits on other threads and when resumed ------------------------------------------------
+bf16() { # bf16 OUT OPTIONS...
+    local out=$1
+    shift
+    "$train" --init base/model --data base/list.csv --out "$out" --batch-size 4 --no-shuffle --lr 1e-3 --weight-decay 0.01 \
+        --dropout 0 --train-feature-encoder --precision bf16 --quiet "$@" 2>err
+}
+check "bf16" "$train" --init base/model --data base/list.csv --out bf16 --batch-size 4 --steps 25 --no-shuffle --lr 1e-3 \
+    --weight-decay 0.01 --dropout 0 --precision bf16 --quiet
+numbers loss bf16/metrics.jsonl >losses
+check "bf16: within 0.02 of the reference's losses" same_numbers losses base/losses.txt 2e-2
+numbers loss base/out/metrics.jsonl >exact
+check "bf16: not those of f32" bash -c '! cmp -s losses exact'
+check "bf16: recipe.txt names it" grep -qE '^(--)?precision[ =]bf16$' bf16/recipe.txt
+check "bf16: a run" bf16 bf16-whole --epochs 4 --threads 2
+check "bf16: half of it" bf16 bf16-half --epochs 2 --threads 1
+bf16 bf16-half --epochs 4 --resume --precision f32
+status=$?
+check "bf16: another precision is refused" [ "$status" != 0 ]
+check "bf16: by name" grep -q -- '--precision' err
+check "bf16: the rest" bf16 bf16-half --epochs 4 --resume --threads 1
+check "bf16: the same bits" cmp bf16-whole/last/model.safetensors bf16-half/last/model.safetensors
+check "bf16: the same losses" cmp <(numbers loss bf16-whole/metrics.jsonl) <(numbers loss bf16-half/metrics.jsonl)
+
 # ---- A run of everything that is random, to stop and resume --------------------------------------------------------------
 # seven recordings, one of them dev, one test
 awk -F, 'NR == 1 { print $0 ",split" } NR > 1 { print $0 "," (NR == 3 ? "dev" : NR == 4 ? "test" : "train") }' \

@@ -112,6 +112,9 @@ static const tool_option options[] = {
     {"save-minutes", 0, TOOL_NUMBER, OPTION(save_minutes), "X",
      "save the state at least so often, beside the ends of epochs\n(15; 0: after every step)", NULL, 0, 1e6},
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads that compute (one per CPU)", NULL, 1, 4096},
+    {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
+     "bf16: linear layers (and the CNN, where it is trained) round what they\nmultiply, forward and back; weights, gradients "
+     "and sums stay f32 (f32)", "f32|bf16", 0, 0},
     {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon", NULL, 0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
     {0},

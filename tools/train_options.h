@@ -19,7 +19,7 @@ typedef enum train_schedule { TRAIN_CONSTANT, TRAIN_LINEAR, TRAIN_COSINE } train
 typedef struct train_options {
     const char *recipe, *init, *data, *out, *audio, *dev_speakers, *test_speakers, *text, *cpu, *noise_snr, *range;
     size_t pooling, gender, text_conditioning; /* TRAIN_UNSET, or the enums of model/config.h */
-    size_t loss, class_weights, schedule;
+    size_t loss, class_weights, schedule, precision;
     uint64_t epochs, steps, batch_size, accumulate, seed, threads, decoders, patience, cache_mib, projection;
     uint64_t mask_time_length, mask_feature_length; /* 0: not asked for */
     double batch_seconds, crop, lr, head_lr, weight_decay, warmup, clip, label_smoothing, focal_gamma;

@@ -100,6 +100,7 @@ static eng_status learn_batch(train_run *r, const train_batch *batch, double *lo
                              .ids = ids,
                              .checkpoint_layers = r->o->checkpoint_layers};
     ctx->tape = &r->tape;
+    ctx->precision = r->o->precision ? ENG_BF16 : ENG_F32; /* of steps alone: scores are what infer gives */
     eng_tensor logits = mdl_forward_recorded(r->m, ctx, batch->n, inputs, &training, NULL);
     if (eng_good(ctx)) {
         double part;
@@ -108,6 +109,7 @@ static eng_status learn_batch(train_run *r, const train_batch *batch, double *lo
         eng_backward(ctx);
     }
     ctx->tape = NULL;
+    ctx->precision = ENG_F32;
     eng_tape_clear(&r->tape);
     if (!eng_good(ctx)) {
         *err = ctx->error;
