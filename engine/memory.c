@@ -127,7 +127,7 @@ static eng_arena_chunk *new_chunk(size_t payload)
 {
     size_t whole;
     if (!eng_add_size(payload, sizeof(eng_arena_chunk), &whole)) return NULL;
-    bool large = whole >= HUGE_PAGE / 4;
+    bool large = whole >= HUGE_PAGE;
     if (large && !round_up(whole, HUGE_PAGE, &whole)) return NULL;
     eng_arena_chunk *c = aligned_alloc(large ? HUGE_PAGE : ALIGN, whole);
     if (!c) return NULL;
