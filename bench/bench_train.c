@@ -1,6 +1,6 @@
 /* bench train: a whole training step of a model with a new head: forward, cross-entropy, backward, the gradient's length,
  * AdamW. Nothing is dropped or masked, so that every step does the same work. Error: gradients of a short clip, against
- * the scalar tier, which computes in double. */
+ * the scalar tier in f32, which computes in double. */
 #include <math.h>
 #include <stdio.h>
 
@@ -48,15 +48,19 @@ static void forward_backward(step_run *s)
 enum { SAMPLED = 97 };                     /* elements of each parameter */
 static const double ERROR_SECONDS = 0.25; /* as of bench model */
 
-/* Gradients of the clip by k's kernels, to out [params, SAMPLED]. Training weights are plain memory, which every tier
- * reads. */
-static void sample_gradients(step_run *s, const kern_table *k, float *out)
+/* Gradients of the clip by k's kernels in that precision, to out [params, SAMPLED]. Training weights are plain memory,
+ * which every tier reads. */
+static void sample_gradients(step_run *s, const kern_table *k, eng_precision precision, float *out)
 {
-    const kern_table usual = s->run->ctx.k;
+    eng_context *ctx = &s->run->ctx;
+    const kern_table usual = ctx->k;
+    const eng_precision asked = ctx->precision;
     const mdl_params *p = &s->m->params;
-    s->run->ctx.k = *k;
+    ctx->k = *k;
+    ctx->precision = precision;
     forward_backward(s);
-    s->run->ctx.k = usual;
+    ctx->k = usual;
+    ctx->precision = asked;
     for (size_t i = 0; i < p->count; i++)
         for (size_t q = 0; q < SAMPLED; q++)
             out[i * SAMPLED + q] = p->param[i].grad ? p->param[i].grad[q * 7919 % p->param[i].count] : 0;
@@ -90,8 +94,8 @@ static eng_status measure_error(bench_run *run, mdl_model *m, double *error, eng
     if (!status && !kern_table_fill(&scalar, KERN_TIER_SCALAR, run->ctx.k.caps))
         status = eng_fail(err, ENG_E_UNSUPPORTED, "this build has no scalar kernels");
     if (!status) {
-        sample_gradients(&s, &scalar, want);
-        sample_gradients(&s, &run->ctx.k, got);
+        sample_gradients(&s, &scalar, ENG_F32, want);
+        sample_gradients(&s, &run->ctx.k, run->ctx.precision, got);
         *error = gradient_error(n, got, want);
         if (!eng_good(&run->ctx)) *err = run->ctx.error, status = err->status;
     }

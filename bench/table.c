@@ -71,9 +71,9 @@ static bool is_first(const bench_table *t, size_t i, bool (*same)(const bench_ce
 
 static void print_cell(const bench_cell *c)
 {
-    printf(" %.3f s, %.1f x, %.0f %%", c->time_s, c->x_realtime, 100 * c->share);
+    printf(" %.3g s, %.1f x, %.0f %%", c->time_s, c->x_realtime, 100 * c->share);
     if (isfinite(c->quiet_time_s))
-        printf("<br>quiet %.3f s, %.1f x, %.0f %%", c->quiet_time_s, c->x_realtime * c->time_s / c->quiet_time_s,
+        printf("<br>quiet %.3g s, %.1f x, %.0f %%", c->quiet_time_s, c->x_realtime * c->time_s / c->quiet_time_s,
                100 * c->quiet_share);
     printf(" |");
 }

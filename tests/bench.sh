@@ -114,8 +114,12 @@ check "roofline: a table" [ "$(grep -cE '^\| (op|---|all ops|rest|whole pass) ' 
 check "table" "$bench" --quick --repeats 1 --seconds 0.2,0.4 --threads 1,2 model bare "$tests/golden/large" >text 2>err
 check "table: two models" [ "$(grep -c '^WavLM .*wavlm.c [0-9]' text)" = 2 ]
 check "table: columns" [ "$(grep -c '^| audio | f32, 1 thread | f32, 2 threads |$' text)" = 2 ]
-check "table: rows" [ "$(grep -cE '^\| 0\.[24] s \| [0-9.]+ s, [0-9.]+ x, [0-9]+ % \| [0-9.]+ s, ' text)" = 4 ]
+check "table: rows" [ "$(grep -cE '^\| 0\.[24] s \| [0-9.e-]+ s, [0-9.]+ x, [0-9]+ % \| [0-9.e-]+ s, ' text)" = 4 ]
 check "table: errors and memory" [ "$(grep -cE '^\| (largest error|memory) ' text)" = 4 ]
+check "table: precisions" "$bench" --quick --repeats 1 --seconds 0.2 --threads 1 --precision f32,int8 model bare >text 2>err
+check "table: a column each" [ "$(grep -c '^| audio | f32, 1 thread | int8, 1 thread |$' text)" = 1 ]
+check "train: bf16" run --precision bf16 train bare >train.json
+check "train: gradients near f32's" all train.json max_error 'v > 1e-4 && v < 0.1'
 check "table: of one column" "$bench" --quick --markdown --repeats 1 --seconds 0.2 --threads 1 model bare >text 2>err
 check "table: one row" [ "$(grep -c '^| 0.2 s ' text)" = 1 ]
 for precision in f32 bf16 int8; do
@@ -150,7 +154,7 @@ check "no precision at all" refused 1 'precision' --precision f32, gemm 8x8x8
 check "no such number of threads" refused 1 'threads.*found 1,two' --threads 1,two gemm 8x8x8
 check "a table of products" refused 1 'markdown' --markdown gemm 8x8x8
 check "kernels in bf16" refused 1 'ops measures f32' --precision bf16 ops gelu
-check "training in int8" refused 1 'train measures f32' --precision f32,int8 train bare
+check "training in int8" refused 1 'a training.s are f32 and bf16' --precision int8 train bare
 check "nothing to compare" refused 1 'compares bf16 and int8' --precision f32 quality bare
 check "no such tier" refused 1 'sse9' --cpu sse9 gemm
 finish
