@@ -1,23 +1,29 @@
-/* Workers take one utterance after the other, in the plan's order, over a ring of batches; the ring is as far as they
- * run ahead. Everything that is shared is read and written by one lock. */
+/* The utterances of the next few batches, in the plan's order, are a stage's items (stage.h); the ring of batches is as
+ * far as it runs ahead. Everything but the preparing of an utterance happens on the caller's thread. */
 #include "tools/train_feed.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "model/audio.h"
+#include "tools/stage.h"
 #include "tools/train_plan.h"
 #include "tools/train_store.h"
 
 /* Batches that are ready or in preparation, beside the one that the caller has. */
 enum { AHEAD = 4, SLOTS = AHEAD + 1 };
 
+typedef struct feed_item {
+    tool_stage_item stage;
+    size_t epoch, example;
+    train_utterance made;
+    eng_error failure; /* status ENG_OK: none */
+} feed_item;
+
 typedef struct feed_slot {
     train_batch batch; /* n: as planned, until it is handed out */
-    size_t taken;      /* utterances that some worker has begun */
-    size_t left;       /* that are not ready yet */
+    feed_item *item;   /* [planned] */
+    size_t planned;
 } feed_slot;
 
 struct train_feed {
@@ -26,19 +32,14 @@ struct train_feed {
     size_t crop; /* samples; 0: whole */
     train_plan_options plan_options;
     size_t *id, *samples; /* of plan_options */
-    pthread_t *thread;
-    size_t threads; /* that run */
-    pthread_mutex_t lock;
-    pthread_cond_t work;  /* for the workers: a slot is free, there is more to take, or stop */
-    pthread_cond_t ready; /* for the caller: a batch is complete, or an error */
-    /* By the lock. */
-    train_plan plan;        /* of epoch */
-    size_t epoch, next;     /* the next batch to be opened */
-    feed_slot slot[SLOTS];  /* batch number b, counted over epochs, is in slot[b % SLOTS] */
-    size_t first, opened;   /* slots in use: batches first .. opened - 1 */
-    bool held, ended, stop; /* batch `first` is the caller's; no more are opened; workers return */
-    bool *told;             /* [examples]: reported */
-    char *skipped;          /* messages, one a line, or NULL */
+    tool_stage *stage;
+    train_plan plan;       /* of epoch */
+    size_t epoch, next;    /* the next batch to be opened */
+    feed_slot slot[SLOTS]; /* batch number b, counted over epochs, is in slot[b % SLOTS] */
+    size_t first, opened;  /* slots in use: batches first .. opened - 1 */
+    bool held, ended;      /* batch `first` is the caller's; no more are opened */
+    bool *told;            /* [examples]: reported */
+    char *skipped;         /* messages, one a line, or NULL */
     size_t skipped_size;
     eng_error failure; /* status ENG_OK: none */
 };
@@ -85,34 +86,33 @@ static eng_status prepare(const train_feed *f, size_t epoch, size_t example, tra
     return status;
 }
 
-/* ---- Reports ---- */
-
-/* Notes a file that cannot be read, once. False when out of memory. */
-static bool note_skipped(train_feed *f, size_t example, const char *message)
+static size_t prepare_item(void *arg, tool_stage_item *stage_item)
 {
-    if (f->told[example]) return true;
+    const train_feed *f = arg;
+    feed_item *item = (feed_item *)stage_item;
+    /* A failed first attempt stays in the error when a second one succeeds. */
+    item->failure.status = prepare(f, item->epoch, item->example, &item->made, &item->failure);
+    return item->made.count * sizeof *item->made.samples;
+}
+
+/* ---- Batches ---- */
+
+/* Notes a file that cannot be read, once. */
+static eng_status note_skipped(train_feed *f, size_t example, const char *message, eng_error *err)
+{
+    if (f->told[example]) return ENG_OK;
     f->told[example] = true;
     size_t length = strlen(message), used = f->skipped_size;
     char *grown = eng_grow(f->skipped, used, used + length + 1, 1);
-    if (!grown) return false;
+    if (!grown) return eng_fail(err, ENG_E_MEMORY, "out of memory for a message");
     if (used) grown[used - 1] = '\n';
     memcpy(grown + used, message, length + 1);
     f->skipped = grown;
     f->skipped_size = used + length + 1;
-    return true;
+    return ENG_OK;
 }
 
-static void fail(train_feed *f, const eng_error *err)
-{
-    if (!f->failure.status) f->failure = *err;
-    f->stop = true;
-    pthread_cond_broadcast(&f->work);
-    pthread_cond_broadcast(&f->ready);
-}
-
-/* ---- Workers ---- */
-
-/* Opens the next batch in a free slot; after an epoch's last the next epoch's first. */
+/* Opens the next batch in a free slot and has it prepared; after an epoch's last the next epoch's first. */
 static eng_status open_batch(train_feed *f, eng_error *err)
 {
     if (f->next == f->plan.batches) {
@@ -126,70 +126,48 @@ static eng_status open_batch(train_feed *f, eng_error *err)
     }
     size_t from = f->plan.first[f->next], n = f->plan.first[f->next + 1] - from;
     train_utterance *u = eng_alloc_zero(n, sizeof *u);
-    if (!u) return eng_fail(err, ENG_E_MEMORY, "out of memory for a batch of %zu utterances", n);
-    for (size_t i = 0; i < n; i++) u[i].example = f->id[f->plan.order[from + i]];
-    f->slot[f->opened++ % SLOTS] =
-        (feed_slot){.batch = {f->epoch, f->next, f->plan.batches, n, u, 0}, .taken = 0, .left = n};
+    feed_item *item = eng_alloc_zero(n, sizeof *item);
+    if (!u || !item) {
+        eng_free(u);
+        eng_free(item);
+        return eng_fail(err, ENG_E_MEMORY, "out of memory for a batch of %zu utterances", n);
+    }
+    f->slot[f->opened++ % SLOTS] = (feed_slot){{f->epoch, f->next, f->plan.batches, n, u, 0}, item, n};
+    for (size_t i = 0; i < n; i++) {
+        item[i].epoch = f->epoch;
+        item[i].example = f->id[f->plan.order[from + i]];
+        tool_stage_give(f->stage, &item[i].stage);
+    }
     f->next++;
     f->ended = f->o.once && f->next == f->plan.batches;
     return ENG_OK;
 }
 
-/* A slot with an utterance to take, once there is one; NULL when it is time to return. */
-static feed_slot *find_work(train_feed *f)
+static eng_status open_batches(train_feed *f, eng_error *err)
 {
-    while (!f->stop) {
-        feed_slot *last = &f->slot[(f->opened + SLOTS - 1) % SLOTS];
-        if (f->opened > f->first && last->taken < last->batch.n) return last;
-        if (f->ended) return NULL;
-        if (f->opened - f->first == SLOTS) {
-            pthread_cond_wait(&f->work, &f->lock);
-            continue;
-        }
-        eng_error err = {ENG_OK, ""};
-        if (open_batch(f, &err) == ENG_OK)
-            pthread_cond_broadcast(&f->work);
-        else
-            fail(f, &err);
-    }
-    return NULL;
+    eng_status status = ENG_OK;
+    while (!status && !f->ended && f->opened - f->first < SLOTS) status = open_batch(f, err);
+    return status;
 }
 
-static void *work(void *arg)
+/* Waits for the batch's utterances; those that could not be read are left out. */
+static eng_status collect(train_feed *f, feed_slot *s, eng_error *err)
 {
-    train_feed *f = arg;
-    pthread_mutex_lock(&f->lock);
-    for (feed_slot *s; (s = find_work(f));) {
-        train_utterance *place = &s->batch.utterance[s->taken++], made;
-        size_t epoch = s->batch.epoch, example = place->example;
-        eng_error err = {ENG_OK, ""};
-        pthread_mutex_unlock(&f->lock);
-        eng_status status = prepare(f, epoch, example, &made, &err);
-        pthread_mutex_lock(&f->lock);
-        *place = made;
-        if (status && status != ENG_E_MEMORY && !note_skipped(f, example, err.message))
-            status = eng_fail(&err, ENG_E_MEMORY, "out of memory for a message");
-        if (status == ENG_E_MEMORY) fail(f, &err);
-        if (--s->left == 0) pthread_cond_broadcast(&f->ready);
+    size_t n = 0, samples = 0;
+    eng_status status = ENG_OK;
+    for (size_t i = 0; i < s->batch.n && !status; i++) {
+        const feed_item *item = (const feed_item *)tool_stage_take(f->stage);
+        if (item->failure.status == ENG_E_MEMORY)
+            status = eng_fail(err, ENG_E_MEMORY, "%s", item->failure.message);
+        else if (item->failure.status)
+            status = note_skipped(f, item->example, item->failure.message, err);
+        if (!item->made.samples) continue;
+        samples += item->made.count;
+        s->batch.utterance[n++] = item->made;
     }
-    pthread_mutex_unlock(&f->lock);
-    return NULL;
-}
-
-/* Signals are the program's: none is taken by a worker, nor, since it inherits the mask, by an ffmpeg that one starts,
- * so an interrupt that ends a training in order does not make a file look broken. */
-static eng_status start_threads(train_feed *f, eng_error *err)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = 0;
-    while (f->threads < f->o.threads && !failed) {
-        failed = pthread_create(&f->thread[f->threads], NULL, work, f);
-        f->threads += !failed;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed && !f->threads ? eng_fail(err, ENG_E_MEMORY, "cannot start a thread: %s", strerror(failed)) : ENG_OK;
+    s->batch.n = n;
+    s->batch.seconds = (double)samples / MDL_SAMPLE_RATE;
+    return status;
 }
 
 /* ---- Opening and closing ---- */
@@ -230,8 +208,7 @@ static eng_status select_examples(train_feed *f, eng_error *err)
     f->id = eng_alloc(d->count, sizeof *f->id);
     f->samples = eng_alloc(d->count, sizeof *f->samples);
     f->told = eng_alloc_zero(d->count, sizeof *f->told);
-    f->thread = eng_alloc(f->o.threads, sizeof *f->thread);
-    if (!f->id || !f->samples || !f->told || !f->thread) return eng_fail(err, ENG_E_MEMORY, "out of memory");
+    if (!f->id || !f->samples || !f->told) return eng_fail(err, ENG_E_MEMORY, "out of memory");
     size_t n = 0;
     for (size_t i = 0; i < d->count; i++) {
         const train_example *e = &d->example[i];
@@ -264,7 +241,8 @@ static eng_status set_up(train_feed *f, size_t epoch, size_t index, eng_error *e
     if (!status) status = go_to(f, epoch, index, err);
     if (status) return status;
     train_store_allow(f->o.data->store, f->o.cache_bytes);
-    return start_threads(f, err);
+    status = tool_stage_open(&(tool_stage_options){prepare_item, f, f->o.threads, 0}, &f->stage, err);
+    return status ? status : open_batches(f, err);
 }
 
 eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t index, train_feed **out, eng_error *err)
@@ -276,9 +254,6 @@ eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t ind
     if (!f->o.threads) f->o.threads = 1;
     if (o->augmentation) f->augmentation = *o->augmentation;
     f->crop = to_samples(o->crop_seconds);
-    pthread_mutex_init(&f->lock, NULL); /* these cannot fail on Linux */
-    pthread_cond_init(&f->work, NULL);
-    pthread_cond_init(&f->ready, NULL);
     eng_status status = set_up(f, epoch, index, err);
     if (status)
         train_feed_close(f);
@@ -287,13 +262,15 @@ eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t ind
     return status;
 }
 
+/* Its items are the caller's: taken, or their stage closed. */
 static void clear_slot(feed_slot *s)
 {
-    for (size_t i = 0; i < s->batch.n; i++) {
+    for (size_t i = 0; i < s->planned; i++) {
         float *samples;
-        memcpy(&samples, &s->batch.utterance[i].samples, sizeof samples); /* const to the caller alone */
+        memcpy(&samples, &s->item[i].made.samples, sizeof samples); /* const to the caller alone */
         eng_free(samples);
     }
+    eng_free(s->item);
     eng_free(s->batch.utterance);
     *s = (feed_slot){0};
 }
@@ -301,20 +278,12 @@ static void clear_slot(feed_slot *s)
 void train_feed_close(train_feed *f)
 {
     if (!f) return;
-    pthread_mutex_lock(&f->lock);
-    f->stop = true;
-    pthread_cond_broadcast(&f->work);
-    pthread_mutex_unlock(&f->lock);
-    for (size_t i = 0; i < f->threads; i++) pthread_join(f->thread[i], NULL);
+    tool_stage_close(f->stage);
     for (; f->first < f->opened; f->first++) clear_slot(&f->slot[f->first % SLOTS]);
     train_plan_free(&f->plan);
-    pthread_cond_destroy(&f->ready);
-    pthread_cond_destroy(&f->work);
-    pthread_mutex_destroy(&f->lock);
     eng_free(f->id);
     eng_free(f->samples);
     eng_free(f->told);
-    eng_free(f->thread);
     eng_free(f->skipped);
     eng_free(f);
 }
@@ -326,49 +295,35 @@ size_t train_feed_batches(const train_feed *f, size_t epoch)
     return train_plan_count(&f->plan_options, epoch);
 }
 
-/* Takes out what could not be read, and adds up the rest. */
-static void finish(train_batch *b)
+static eng_status next_batch(train_feed *f, const train_batch **out, eng_error *err)
 {
-    size_t n = 0, samples = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        if (!b->utterance[i].samples) continue;
-        samples += b->utterance[i].count;
-        b->utterance[n++] = b->utterance[i];
+    if (f->held) {
+        clear_slot(&f->slot[f->first++ % SLOTS]);
+        f->held = false;
     }
-    b->n = n;
-    b->seconds = (double)samples / MDL_SAMPLE_RATE;
+    eng_status status = open_batches(f, err);
+    if (status || f->first == f->opened) return status;
+    feed_slot *s = &f->slot[f->first % SLOTS];
+    status = collect(f, s, err);
+    f->held = true;
+    if (!status) *out = &s->batch;
+    return status;
 }
 
 eng_status train_feed_next(train_feed *f, const train_batch **out, eng_error *err)
 {
     *out = NULL;
-    pthread_mutex_lock(&f->lock);
-    if (f->held) {
-        clear_slot(&f->slot[f->first++ % SLOTS]);
-        f->held = false;
-        pthread_cond_broadcast(&f->work);
-    }
-    feed_slot *s = &f->slot[f->first % SLOTS];
-    while (!f->failure.status && !(f->opened > f->first && !s->left) && !(f->ended && f->first == f->opened))
-        pthread_cond_wait(&f->ready, &f->lock);
     eng_status status = f->failure.status;
-    if (status) {
-        eng_fail(err, status, "%s", f->failure.message);
-    } else if (f->first < f->opened) {
-        finish(&s->batch);
-        f->held = true;
-        *out = &s->batch;
-    }
-    pthread_mutex_unlock(&f->lock);
-    return status;
+    if (status) return eng_fail(err, status, "%s", f->failure.message);
+    status = next_batch(f, out, &f->failure);
+    f->failure.status = status;
+    return status ? eng_fail(err, status, "%s", f->failure.message) : ENG_OK;
 }
 
 char *train_feed_skipped(train_feed *f)
 {
-    pthread_mutex_lock(&f->lock);
     char *messages = f->skipped;
     f->skipped = NULL;
     f->skipped_size = 0;
-    pthread_mutex_unlock(&f->lock);
     return messages;
 }

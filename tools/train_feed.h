@@ -53,8 +53,8 @@ size_t train_feed_batches(const train_feed *f, size_t epoch);
  * train_feed_skipped; a batch may so be empty (n = 0). Error: out of memory. */
 eng_status train_feed_next(train_feed *f, const train_batch **out, eng_error *err);
 
-/* Files that could not be read since the last call, each told once: their messages, one a line, or NULL. They come as
- * the files are met, so up to a few batches early. Heap string (eng_free). */
+/* Files that could not be read since the last call, each told once: their messages, one a line, or NULL. They come with
+ * the batch that they are missing from. Heap string (eng_free). */
 char *train_feed_skipped(train_feed *f);
 
 /* Stops decoding (a file that is being read is read to its end) and frees everything. f may be NULL. */
