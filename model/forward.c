@@ -30,20 +30,25 @@ static void take_state(state_sink *s, size_t index, eng_tensor x)
 
 /* ---- Waveforms to frames ---- */
 
-static eng_status check_inputs(const mdl_model *m, size_t n, const mdl_input *inputs, eng_error *err)
+eng_status mdl_check_input(const mdl_model *m, const mdl_input *input, eng_error *err)
 {
     const mdl_config *c = &m->config;
-    for (size_t u = 0; u < n; u++) {
-        if (mdl_config_frames(c, inputs[u].count) == 0)
-            return eng_fail(err, ENG_E_USAGE, "too short: %zu samples at 16 kHz; the model needs at least %zu",
-                            inputs[u].count, mdl_config_min_samples(c));
-        if (c->head == MDL_HEAD_EMOTION && c->gender != MDL_COND_NONE &&
-            (inputs[u].gender < 0 || (size_t)inputs[u].gender >= c->genders))
-            return eng_fail(err, ENG_E_USAGE, "the model is conditioned on gender and none was given");
-        if (c->head == MDL_HEAD_EMOTION && c->text != MDL_COND_NONE && !inputs[u].text)
-            return eng_fail(err, ENG_E_USAGE, "the model is conditioned on text and no text embedding was given");
-    }
+    if (mdl_config_frames(c, input->count) == 0)
+        return eng_fail(err, ENG_E_USAGE, "too short: %zu samples at 16 kHz; the model needs at least %zu", input->count,
+                        mdl_config_min_samples(c));
+    if (c->head == MDL_HEAD_EMOTION && c->gender != MDL_COND_NONE &&
+        (input->gender < 0 || (size_t)input->gender >= c->genders))
+        return eng_fail(err, ENG_E_USAGE, "the model is conditioned on gender and none was given");
+    if (c->head == MDL_HEAD_EMOTION && c->text != MDL_COND_NONE && !input->text)
+        return eng_fail(err, ENG_E_USAGE, "the model is conditioned on text and no text embedding was given");
     return ENG_OK;
+}
+
+static eng_status check_inputs(const mdl_model *m, size_t n, const mdl_input *inputs, eng_error *err)
+{
+    eng_status status = ENG_OK;
+    for (size_t u = 0; u < n && !status; u++) status = mdl_check_input(m, &inputs[u], err);
+    return status;
 }
 
 /* Normalised waveforms, one after the other, [samples, 1]; *samples gets where each begins. */

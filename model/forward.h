@@ -26,6 +26,10 @@ typedef struct mdl_observer {
     void *arg;
 } mdl_observer;
 
+/* What mdl_forward asks of an input by itself: its length, and the gender and text that the model wants. ENG_E_USAGE with
+ * what is missing. */
+eng_status mdl_check_input(const mdl_model *m, const mdl_input *input, eng_error *err);
+
 /* Runs n utterances as one packed batch. logits: [n, labels] (MDL_HEAD_NONE: may be NULL). observer may be NULL. Each
  * utterance's results have the same bits in any batch and on any number of threads. Memory comes from ctx->arena, which
  * is rewound before returning. Error: out of memory; an input that is too short; a missing gender or text. */

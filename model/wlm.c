@@ -26,6 +26,7 @@ struct wlm_result {
     float *logits, *scores; /* [n, labels] */
     float **hidden;         /* [n] of [states, frames, width], or NULL */
     size_t *frames;         /* [n] */
+    eng_error *failure;     /* [n], status ENG_OK where there is none; NULL: none failed */
 };
 
 static int report(const eng_error *from, wlm_error *err)
@@ -196,34 +197,67 @@ void wlm_audio_mix(wlm_audio *a)
 
 /* ---- Running ---- */
 
-static eng_status read_inputs(const wlm_model *w, size_t n, const wlm_input *inputs, mdl_input *out, eng_error *err)
+/* The inputs of a call that can be run, and where their results go. */
+typedef struct model_run {
+    const wlm_model *model;
+    wlm_result *result;
+    size_t n;
+    mdl_input *input; /* [n] */
+    size_t *place;    /* [n], rising: which utterances of the result they are */
+} model_run;
+
+static eng_status read_input(const wlm_model *w, const wlm_input *input, mdl_input *out, eng_error *err)
 {
     const mdl_config *c = &w->model->config;
-    for (size_t u = 0; u < n; u++) {
-        out[u] = (mdl_input){inputs[u].samples, inputs[u].count, -1, inputs[u].text};
-        const char *gender = inputs[u].gender;
-        if (c->gender == MDL_COND_NONE || !gender) continue;
-        if (strcmp(gender, "female") == 0) out[u].gender = c->female;
-        else if (strcmp(gender, "male") == 0) out[u].gender = c->male;
+    const char *gender = input->gender;
+    *out = (mdl_input){input->samples, input->count, -1, input->text};
+    if (c->gender != MDL_COND_NONE && gender) {
+        if (strcmp(gender, "female") == 0) out->gender = c->female;
+        else if (strcmp(gender, "male") == 0) out->gender = c->male;
         else return eng_fail(err, ENG_E_USAGE, "gender \"%s\"; expected female or male", gender);
     }
+    return mdl_check_input(w->model, out, err);
+}
+
+/* Notes that utterance u failed; returns the status where that fails the whole call. */
+static eng_status fail_one(wlm_result *r, size_t u, unsigned flags, const eng_error *failure, eng_error *err)
+{
+    if (!(flags & WLM_EACH)) {
+        *err = *failure;
+        return failure->status;
+    }
+    if (!r->failure) r->failure = eng_alloc_zero(r->n, sizeof *r->failure);
+    if (!r->failure) return eng_fail(err, ENG_E_MEMORY, "out of memory for the results");
+    r->failure[u] = *failure;
     return ENG_OK;
+}
+
+static eng_status read_inputs(model_run *run, const wlm_input *inputs, unsigned flags, eng_error *err)
+{
+    eng_status status = ENG_OK;
+    for (size_t u = 0; u < run->result->n && !status; u++) {
+        eng_error failure = {0};
+        if (read_input(run->model, &inputs[u], &run->input[run->n], &failure))
+            status = fail_one(run->result, u, flags, &failure, err);
+        else run->place[run->n++] = u;
+    }
+    return status;
 }
 
 static void keep_hidden(void *arg, mdl_stage stage, size_t index, eng_batch batch, eng_tensor x)
 {
-    wlm_result *r = arg;
+    const model_run *run = arg;
+    const wlm_result *r = run->result;
     if (stage != MDL_STAGE_HIDDEN) return;
-    for (size_t u = 0; u < r->n; u++) {
-        size_t frames = eng_batch_frames(batch, u);
+    for (size_t i = 0; i < run->n; i++) {
+        size_t frames = eng_batch_frames(batch, i);
         for (size_t t = 0; t < frames; t++)
-            memcpy(r->hidden[u] + (index * frames + t) * r->width, eng_row(x, batch.offset[u] + t),
+            memcpy(r->hidden[run->place[i]] + (index * frames + t) * r->width, eng_row(x, batch.offset[i] + t),
                    r->width * sizeof(float));
     }
 }
 
-static eng_status new_result(const wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out,
-                             eng_error *err)
+static eng_status new_result(const wlm_model *w, size_t n, wlm_result **out, eng_error *err)
 {
     const mdl_config *c = &w->model->config;
     wlm_result *r = *out = eng_alloc_zero(1, sizeof *r);
@@ -232,15 +266,19 @@ static eng_status new_result(const wlm_model *w, size_t n, const wlm_input *inpu
     r->logits = eng_alloc(n * r->labels, sizeof *r->logits);
     r->scores = eng_alloc(n * r->labels, sizeof *r->scores);
     if (!r->logits || !r->scores) return eng_fail(err, ENG_E_MEMORY, "out of memory for the results");
-    if (!(flags & WLM_HIDDEN_STATES)) return ENG_OK;
-    r->hidden = eng_alloc_zero(n, sizeof *r->hidden);
-    r->frames = eng_alloc_zero(n, sizeof *r->frames);
+    return ENG_OK;
+}
+
+static eng_status new_hidden(const model_run *run, eng_error *err)
+{
+    wlm_result *r = run->result;
+    r->hidden = eng_alloc_zero(r->n, sizeof *r->hidden);
+    r->frames = eng_alloc_zero(r->n, sizeof *r->frames);
     if (!r->hidden || !r->frames) return eng_fail(err, ENG_E_MEMORY, "out of memory for the hidden states");
-    for (size_t u = 0; u < n; u++) {
-        r->frames[u] = mdl_config_frames(c, inputs[u].count);
-        size_t floats;
-        if (eng_mul_size(r->states * r->width, r->frames[u], &floats))
-            r->hidden[u] = eng_alloc(floats, sizeof(float));
+    for (size_t i = 0; i < run->n; i++) {
+        size_t u = run->place[i], floats;
+        r->frames[u] = mdl_config_frames(&run->model->model->config, run->input[i].count);
+        if (eng_mul_size(r->states * r->width, r->frames[u], &floats)) r->hidden[u] = eng_alloc(floats, sizeof(float));
         if (!r->hidden[u])
             return eng_fail(err, ENG_E_MEMORY, "out of memory for hidden states [%zu, %zu, %zu]", r->states,
                             r->frames[u], r->width);
@@ -248,50 +286,65 @@ static eng_status new_result(const wlm_model *w, size_t n, const wlm_input *inpu
     return ENG_OK;
 }
 
-static void fill_scores(const wlm_model *w, wlm_result *r)
+static eng_status check_finite(const wlm_result *r, size_t u, eng_error *err)
 {
-    for (size_t u = 0; r->labels && u < r->n; u++) {
-        const float *logits = r->logits + u * r->labels;
-        if (wlm_model_is_regression(w)) memcpy(r->scores + u * r->labels, logits, r->labels * sizeof *logits);
-        else w->context.k.softmax_f32(r->labels, logits, r->scores + u * r->labels);
-    }
+    for (size_t i = 0; r->hidden && i < r->states * r->frames[u] * r->width; i++)
+        if (!isfinite(r->hidden[u][i]))
+            return eng_fail(err, ENG_E_MISMATCH,
+                            "hidden state %zu is not finite: the model's weights do not fit (or hold NaN)",
+                            i / (r->frames[u] * r->width));
+    for (size_t i = 0; i < r->labels; i++)
+        if (!isfinite(r->logits[u * r->labels + i]))
+            return eng_fail(err, ENG_E_MISMATCH,
+                            "the model's output is not a finite number: its weights do not fit");
+    return ENG_OK;
 }
 
-static eng_status check_finite(const wlm_result *r, eng_error *err)
+/* Scores of the utterances that were run, whose logits lie one after the other. */
+static eng_status fill_scores(const model_run *run, unsigned flags, eng_error *err)
 {
-    for (size_t u = 0; r->hidden && u < r->n; u++)
-        for (size_t i = 0; i < r->states * r->frames[u] * r->width; i++)
-            if (!isfinite(r->hidden[u][i]))
-                return eng_fail(err, ENG_E_MISMATCH,
-                                "hidden state %zu is not finite: the model's weights do not fit (or hold NaN)",
-                                i / (r->frames[u] * r->width));
-    for (size_t i = 0; i < r->n * r->labels; i++)
-        if (!isfinite(r->logits[i]))
-            return eng_fail(err, ENG_E_MISMATCH, "the model's output is not a finite number: its weights do not fit");
-    return ENG_OK;
+    wlm_result *r = run->result;
+    eng_status status = ENG_OK;
+    for (size_t i = run->n; i-- > 0;) /* from the last: a logit moves to where none lies that is still to move */
+        memmove(r->logits + run->place[i] * r->labels, r->logits + i * r->labels, r->labels * sizeof(float));
+    for (size_t i = 0; i < run->n && !status; i++) {
+        size_t u = run->place[i];
+        eng_error failure = {0};
+        if (check_finite(r, u, &failure)) status = fail_one(r, u, flags, &failure, err);
+        const float *logits = r->logits + u * r->labels;
+        if (wlm_model_is_regression(run->model)) memcpy(r->scores + u * r->labels, logits, r->labels * sizeof *logits);
+        else if (r->labels) run->model->context.k.softmax_f32(r->labels, logits, r->scores + u * r->labels);
+    }
+    return status;
+}
+
+static eng_status run_model(wlm_model *w, model_run *run, const wlm_input *inputs, unsigned flags, eng_error *err)
+{
+    mdl_observer observer = {keep_hidden, run};
+    eng_status status = read_inputs(run, inputs, flags, err);
+    if (!status && flags & WLM_HIDDEN_STATES) status = new_hidden(run, err);
+    if (!status)
+        status = mdl_forward(w->model, &w->context, run->n, run->input, run->result->logits,
+                             flags & WLM_HIDDEN_STATES ? &observer : NULL, err);
+    return status ? status : fill_scores(run, flags, err);
 }
 
 int wlm_run(wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out, wlm_error *err)
 {
     eng_error e = {0};
     *out = NULL;
-    wlm_result *r = NULL;
-    mdl_input *in = eng_alloc(n, sizeof *in);
-    if (!in) eng_fail(&e, ENG_E_MEMORY, "out of memory for %zu inputs", n);
-    eng_status status = e.status;
-    if (!status) status = read_inputs(w, n, inputs, in, &e);
-    if (!status) status = new_result(w, n, inputs, flags, &r, &e);
-    mdl_observer observer = {keep_hidden, r};
-    if (!status)
-        status = mdl_forward(w->model, &w->context, n, in, r->logits, r->hidden ? &observer : NULL, &e);
-    if (!status) status = check_finite(r, &e);
-    eng_free(in);
+    model_run run = {.model = w, .input = eng_alloc(n, sizeof *run.input), .place = eng_alloc(n, sizeof *run.place)};
+    eng_status status = ENG_OK;
+    if (!run.input || !run.place) status = eng_fail(&e, ENG_E_MEMORY, "out of memory for %zu inputs", n);
+    if (!status) status = new_result(w, n, &run.result, &e);
+    if (!status) status = run_model(w, &run, inputs, flags, &e);
+    eng_free(run.input);
+    eng_free(run.place);
     if (status) {
-        wlm_result_free(r);
+        wlm_result_free(run.result);
         return report(&e, err);
     }
-    fill_scores(w, r);
-    *out = r;
+    *out = run.result;
     return WLM_OK;
 }
 
@@ -301,19 +354,30 @@ void wlm_result_free(wlm_result *r)
     for (size_t u = 0; r->hidden && u < r->n; u++) eng_free(r->hidden[u]);
     eng_free(r->hidden);
     eng_free(r->frames);
+    eng_free(r->failure);
     eng_free(r->logits);
     eng_free(r->scores);
     eng_free(r);
 }
 
+static bool was_run(const wlm_result *r, size_t u)
+{
+    return u < r->n && !(r->failure && r->failure[u].status);
+}
+
+int wlm_result_status(const wlm_result *r, size_t u, wlm_error *err)
+{
+    return u >= r->n || was_run(r, u) ? WLM_OK : report(&r->failure[u], err);
+}
+
 const float *wlm_result_logits(const wlm_result *r, size_t u)
 {
-    return r->labels && u < r->n ? r->logits + u * r->labels : NULL;
+    return r->labels && was_run(r, u) ? r->logits + u * r->labels : NULL;
 }
 
 const float *wlm_result_scores(const wlm_result *r, size_t u)
 {
-    return r->labels && u < r->n ? r->scores + u * r->labels : NULL;
+    return r->labels && was_run(r, u) ? r->scores + u * r->labels : NULL;
 }
 
 size_t wlm_result_best(const wlm_result *r, size_t u)
@@ -327,7 +391,7 @@ size_t wlm_result_best(const wlm_result *r, size_t u)
 
 const float *wlm_result_hidden_states(const wlm_result *r, size_t u, size_t *states, size_t *frames, size_t *width)
 {
-    if (!r->hidden || u >= r->n) return NULL;
+    if (!r->hidden || !was_run(r, u)) return NULL;
     *states = r->states;
     *frames = r->frames[u];
     *width = r->width;

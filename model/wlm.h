@@ -120,18 +120,29 @@ typedef struct wlm_input {
     const float *text;    /* text embedding, for a model that wants one; else ignored */
 } wlm_input;
 
-enum { WLM_HIDDEN_STATES = 1 }; /* keep all hidden states in the result */
+/* For wlm_run, added together. */
+enum {
+    WLM_HIDDEN_STATES = 1, /* keep all hidden states in the result */
+    WLM_EACH = 2           /* an input that cannot be labelled fails alone: wlm_result_status */
+};
 
 typedef struct wlm_result wlm_result;
 
 /* Labels n utterances as one batch. An utterance's result has the same bits in any batch, in any order, on any number of
- * threads. flags: 0 or WLM_HIDDEN_STATES. Free with wlm_result_free. */
+ * threads. Without WLM_EACH one bad input (too short, without the gender or text that the model wants, or whose outputs
+ * are not finite) fails the whole call; with it the call fails only for what concerns all: when memory runs out, where
+ * smaller batches may still fit. Memory grows with the batch's audio, about 2 MB a second with WavLM Large, and 5 MB more
+ * for its hidden states. Free with wlm_result_free. */
 WLM_API int wlm_run(wlm_model *model, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out,
                     wlm_error *err);
 WLM_API void wlm_result_free(wlm_result *result);
 
+/* 0 when utterance u was run, else the status with which it failed, described in *err (which may be NULL). Never fails
+ * without WLM_EACH. */
+WLM_API int wlm_result_status(const wlm_result *result, size_t u, wlm_error *err);
+
 /* Of utterance u, in order of ids [labels]: raw outputs; probabilities (softmax; for regression the raw outputs). NULL
- * for a model without a head. Valid while the result is. */
+ * for a model without a head, and for an utterance that failed. Valid while the result is. */
 WLM_API const float *wlm_result_logits(const wlm_result *result, size_t u);
 WLM_API const float *wlm_result_scores(const wlm_result *result, size_t u);
 
@@ -139,7 +150,7 @@ WLM_API const float *wlm_result_scores(const wlm_result *result, size_t u);
 WLM_API size_t wlm_result_best(const wlm_result *result, size_t u);
 
 /* Hidden states of utterance u as Hugging Face defines them, [states, frames, width], states = layers + 1; NULL unless
- * asked for. */
+ * asked for, and for an utterance that failed. */
 WLM_API const float *wlm_result_hidden_states(const wlm_result *result, size_t u, size_t *states, size_t *frames,
                                               size_t *width);
 

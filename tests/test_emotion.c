@@ -1,10 +1,12 @@
 /* Our own emotion models (WavLMForSpeechEmotion) against the reference's logits: every pooling and conditioning of
  * tests/golden/<backbone>/ser_*.safetensors, assembled to a folder as `train` would write it and loaded from there. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/memory.h"
 #include "model/wlm.h"
 #include "tests/compare.h"
 #include "tests/emotion_folder.h"
@@ -40,6 +42,71 @@ static void read_inputs(const wts_checkpoint *ser, wlm_input *inputs)
     }
 }
 
+/* Utterance u of a result is what it is alone: the same failure, or the same bits. */
+static void expect_as_alone(wlm_model *model, const wlm_input *input, const wlm_result *result, size_t u, bool fails)
+{
+    wlm_error together = {0}, failure = {0};
+    wlm_result *alone;
+    int status = wlm_run(model, 1, input, WLM_HIDDEN_STATES, &alone, &failure);
+    cr_assert_eq(status != 0, fails, "%zu: %s", u, failure.message);
+    cr_assert_eq(wlm_result_status(result, u, &together), status, "%zu: %s", u, together.message);
+    cr_assert_eq(wlm_result_status(result, u, NULL), status);
+    cr_assert_str_eq(together.message, failure.message);
+    size_t states = 0, frames = 0, width = 0, same[3];
+    const float *hidden = wlm_result_hidden_states(result, u, &states, &frames, &width);
+    if (fails) {
+        cr_assert(!hidden && !wlm_result_logits(result, u) && !wlm_result_scores(result, u));
+        cr_assert_eq(wlm_result_best(result, u), 0);
+        return;
+    }
+    cr_assert(cmp_bits(wlm_result_logits(result, u), wlm_result_logits(alone, 0), LABELS, report, sizeof report), "%s",
+              report);
+    cr_assert(cmp_bits(wlm_result_scores(result, u), wlm_result_scores(alone, 0), LABELS, report, sizeof report), "%s",
+              report);
+    const float *want = wlm_result_hidden_states(alone, 0, &same[0], &same[1], &same[2]);
+    cr_assert(hidden && want && states == same[0] && frames == same[1] && width == same[2]);
+    cr_assert(cmp_bits(hidden, want, states * frames * width, report, sizeof report), "%s", report);
+    wlm_result_free(alone);
+}
+
+/* One bad input fails the whole batch, or itself alone. */
+static void check_failures(wlm_model *model, const wlm_input *inputs)
+{
+    enum { MANY = 2 * BATCH + 4 };
+    wlm_input many[MANY];
+    bool fails[MANY] = {false};
+    for (size_t i = 0; i < MANY; i++) many[i] = inputs[i % BATCH];
+    float *broken = eng_alloc(many[2].count, sizeof *broken);
+    cr_assert_not_null(broken);
+    memcpy(broken, many[2].samples, many[2].count * sizeof *broken);
+    broken[many[2].count / 2] = NAN;
+    many[0].count = 399;
+    many[2].samples = broken;
+    many[5].gender = NULL;
+    many[6].gender = "other";
+    many[7].text = NULL;
+    many[MANY - 1].count = 0;
+    fails[0] = fails[2] = fails[MANY - 1] = true;
+    fails[5] = fails[6] = wlm_model_wants_gender(model);
+    fails[7] = wlm_model_text_size(model) > 0;
+    wlm_error err = {0};
+    wlm_result *result;
+    cr_assert_eq(wlm_run(model, MANY, many, WLM_EACH | WLM_HIDDEN_STATES, &result, &err), 0, "%s", err.message);
+    for (size_t u = 0; u < MANY; u++) expect_as_alone(model, &many[u], result, u, fails[u]);
+    wlm_result_free(result);
+    cr_assert_eq(wlm_run(model, 1, many, WLM_EACH, &result, &err), 0, "none that can be run: %s", err.message);
+    expect_as_alone(model, many, result, 0, true);
+    cr_assert_eq(wlm_result_status(result, 1, &err), 0, "there is no such utterance");
+    wlm_result_free(result);
+    for (size_t u = 0; u < MANY; u++) {
+        if (!fails[u]) continue;
+        wlm_input pair[] = {inputs[1], many[u]};
+        cr_assert_neq(wlm_run(model, 2, pair, 0, &result, &err), 0, "utterance %zu", u);
+        cr_assert_null(result);
+    }
+    eng_free(broken);
+}
+
 static void check(const char *backbone, const char *head, const char *precision, double tolerance)
 {
     support_table(); /* skips where the CPU lacks the tier */
@@ -72,7 +139,9 @@ static void check(const char *backbone, const char *head, const char *precision,
         inputs[1].gender = NULL;
         cr_assert_eq(wlm_run(model, BATCH, inputs, 0, &alone, &err), WLM_E_USAGE);
         cr_assert(strstr(err.message, "gender"), "%s", err.message);
+        inputs[1].gender = "male";
     }
+    check_failures(model, inputs);
     wlm_result_free(together);
     wlm_model_close(model);
     wts_checkpoint_close(&ser);
