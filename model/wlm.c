@@ -329,6 +329,17 @@ static eng_status run_model(wlm_model *w, model_run *run, const wlm_input *input
     return status ? status : fill_scores(run, flags, err);
 }
 
+/* Gives memory back that would be kept for the next call, where a smaller one may need it. */
+static void trim_memory(wlm_model *w)
+{
+    eng_arena_trim(&w->arena);
+    for (size_t i = 0; i < eng_pool_threads(w->pool); i++) {
+        eng_arena *scratch = eng_pool_scratch(w->pool, i);
+        eng_arena_rewind(scratch, (eng_arena_mark){0}); /* a task that failed may have left some */
+        eng_arena_trim(scratch);
+    }
+}
+
 int wlm_run(wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out, wlm_error *err)
 {
     eng_error e = {0};
@@ -340,6 +351,7 @@ int wlm_run(wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm
     if (!status) status = run_model(w, &run, inputs, flags, &e);
     eng_free(run.input);
     eng_free(run.place);
+    if (status == ENG_E_MEMORY) trim_memory(w);
     if (status) {
         wlm_result_free(run.result);
         return report(&e, err);

@@ -25,19 +25,6 @@ label() { run --model "$model" "$@"; }
 rows() { tail -n +2 out | wc -l; }
 cell() { awk -F "$3" -v row="$1" -v column="$2" 'NR == row + 1 { print $column }' out; }
 
-# wav RATE CHANNELS SAMPLES SIZE: a 16-bit WAV file of a saw-tooth; SIZE is what its data chunk claims ("" for the truth).
-wav() {
-    local rate=$1 channels=$2 samples=$3 bytes=$(($3 * $2 * 2)) size
-    size=${4:-$bytes}
-    u32() { printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 24 & 255)))"; }
-    u16() { printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))"; }
-    printf RIFF && u32 $((size == 4294967295 || size == 0 ? size : size + 36)) && printf 'WAVEfmt ' && u32 16 && u16 1
-    u16 "$channels" && u32 "$rate" && u32 $((rate * channels * 2)) && u16 $((channels * 2)) && u16 16
-    printf data && u32 "$size"
-    # The bytes 0...63, then half of them again, and so on: not silent, never clipping.
-    awk -v n="$bytes" 'BEGIN { for (i = 0; i < n; i++) printf "%c", i % 2 ? 1 + i % 31 : 1 + i * 7 % 113 }'
-}
-
 # ---- The default model ---------------------------------------------------------------------------------------------------
 run $a; ends 0 'no --model: labelling with .*weights/default' "no model: the default one"
 check "the default model's classes" grep -q '^file,label,score,anger,fear,happiness,neutral,sadness,surprised,error$' out

@@ -1,32 +1,19 @@
 /* infer: labels recordings with the emotion in them.
  *
- * Inputs become rows (tools/list.h); each row is decoded, run through the model and written (tools/output.h) before the
- * next. A row that cannot be labelled gets its error and the others go on. */
+ * Inputs become rows (tools/list.h), which are decoded, run through the model in batches and written (tools/output.h) in
+ * their order (tools/infer.h). A row that cannot be labelled gets its error and the others go on. */
+#include "tools/infer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "engine/memory.h"
-#include "model/wlm.h"
 #include "tools/default_model.h"
-#include "tools/list.h"
 #include "tools/options.h"
-#include "tools/output.h"
-#include "weights/checkpoint.h"
 
 enum { EXIT_USAGE = 1, EXIT_MODEL = 2, EXIT_INPUTS = 3 };
-enum { CHANNELS_MIX = -1, CHANNELS_SPLIT = -2 };
-
-typedef struct infer_options {
-    const char *model, *output, *features, *text, *cpu, *channels;
-    size_t format, gender, precision;
-    uint64_t threads;
-    bool logits, quiet;
-} infer_options;
 
 #define UNSET SIZE_MAX /* a choice that was not made */
 #define OPTION(member) offsetof(infer_options, member)
@@ -50,6 +37,11 @@ static const tool_option options[] = {
     {"channels", 0, TOOL_TEXT, OPTION(channels), "mix|split|N",
      "of recordings with several channels: label their mean (mix, the default),\neach one (split), or channel N, from 0",
      NULL, 0, 0},
+    {"batch-seconds", 0, TOOL_NUMBER, OPTION(batch_seconds), "S",
+     "seconds of audio that are run together, at most; a longer recording\nruns alone (30; 0: one after the other)", NULL, 0,
+     86400},
+    {"decoders", 0, TOOL_COUNT, OPTION(decoders), "N",
+     "threads that read recordings in the background (one for four CPUs,\nat least 2)", NULL, 1, 256},
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads (one per CPU)", NULL, 1, 4096},
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
      "what the weights' products are computed in: fewer bits are faster and less\nexact (f32)", "f32|bf16|int8", 0, 0},
@@ -69,172 +61,9 @@ static const tool_program program = {
     options,
 };
 
-typedef struct infer {
-    infer_options o;
-    long channels; /* CHANNELS_MIX, CHANNELS_SPLIT or a channel */
-    tool_list list;
-    wlm_model *model;
-    const char **classes;
-    tool_output *out;
-    wts_writer *features;
-    wts_checkpoint text;
-    kern_table scalar; /* for reading text embeddings */
-    size_t gender_column;
-    double audio_seconds, started;
-    bool progress;
-    bool defaulted;  /* no --model was given: */
-    char path[4096]; /* the default model's */
-} infer;
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int complain(int status, const char *message)
 {
     fprintf(stderr, "infer: %s\n", message);
-    return status;
-}
-
-/* ---- Progress: one line on a terminal, rewritten. ---- */
-
-static void show_progress(const infer *f, size_t done)
-{
-    if (!f->progress) return;
-    double elapsed = seconds_now() - f->started;
-    fprintf(stderr, "\r%zu of %zu files", done, f->list.row_count);
-    if (done && elapsed > 0) {
-        double left = elapsed / (double)done * (double)(f->list.row_count - done);
-        fprintf(stderr, ", %.1f s of audio a second, %d:%02d left", f->audio_seconds / elapsed, (int)left / 60,
-                (int)left % 60);
-    }
-    fputs(done == f->list.row_count ? "\033[K\n" : "\033[K", stderr);
-}
-
-static void clear_progress(const infer *f)
-{
-    if (f->progress) fputs("\r\033[K", stderr);
-}
-
-/* ---- One row ---- */
-
-static eng_status write_failure(infer *f, size_t row, size_t channel, const char *message, eng_error *err)
-{
-    clear_progress(f);
-    const tool_row *r = &f->list.rows[row];
-    eng_error path, line; /* eng_fail makes file names fit for a terminal, as it did in the message */
-    eng_fail(&path, ENG_E_IO, "%s", r->path);
-    bool named = strncmp(message, path.message, strlen(path.message)) == 0; /* errors of the file itself begin so */
-    eng_fail(&line, ENG_E_IO, "%s%s%s", named ? "" : r->file, named ? "" : ": ", message);
-    fprintf(stderr, "infer: %s\n", line.message);
-    tool_result failed = {.row = row, .channel = channel, .error = message};
-    return tool_output_write(f->out, &failed, err);
-}
-
-/* The row's gender: the list's, else --gender; NULL when there is none; *bad gets a value that is no gender. */
-static const char *row_gender(const infer *f, size_t row, const char **bad)
-{
-    static const char *const names[] = {NULL, "female", "male"};
-    const char *value = tool_list_value(&f->list, row, f->gender_column);
-    *bad = NULL;
-    if (strcasecmp(value, "female") == 0 || strcasecmp(value, "f") == 0) return "female";
-    if (strcasecmp(value, "male") == 0 || strcasecmp(value, "m") == 0) return "male";
-    if (*value) *bad = value;
-    return names[f->o.gender];
-}
-
-/* Reads the row's text embedding into out; false with a message when there is none that fits. */
-static bool row_text(const infer *f, size_t row, float *out, char *message, size_t size)
-{
-    char stem[1024];
-    tool_stem(f->list.rows[row].file, stem, sizeof stem);
-    const wts_tensor *t = wts_checkpoint_find(&f->text, stem);
-    size_t want = wlm_model_text_size(f->model);
-    eng_error err = {0};
-    if (!t) snprintf(message, size, "no text embedding: %s has no tensor %s", f->o.text, stem);
-    else if (t->count != want)
-        snprintf(message, size, "text embedding %s has %zu numbers; the model expects %zu", stem, t->count, want);
-    else if (wts_tensor_read_f32(t, &f->scalar, 0, want, out, &err))
-        snprintf(message, size, "text embedding %s", err.message);
-    else return true;
-    return false;
-}
-
-static eng_status write_features(infer *f, size_t row, size_t channel, const wlm_result *result, eng_error *err)
-{
-    char stem[1024], name[1100];
-    size_t shape[3];
-    tool_stem(f->list.rows[row].file, stem, sizeof stem);
-    if (channel == TOOL_NO_CHANNEL) snprintf(name, sizeof name, "%s.hidden_states", stem);
-    else snprintf(name, sizeof name, "%s.channel%zu.hidden_states", stem, channel);
-    const float *states = wlm_result_hidden_states(result, 0, &shape[0], &shape[1], &shape[2]);
-    return wts_writer_add(f->features, name, WTS_F32, 3, shape, states, err);
-}
-
-/* Labels one channel of a decoded row. */
-static eng_status label_channel(infer *f, size_t row, size_t channel, const wlm_audio *audio, size_t index,
-                                eng_error *err)
-{
-    char message[1200];
-    const char *bad = NULL;
-    wlm_input input = {.samples = wlm_audio_samples(audio, index), .count = wlm_audio_count(audio)};
-    if (wlm_model_wants_gender(f->model)) {
-        input.gender = row_gender(f, row, &bad);
-        if (bad) snprintf(message, sizeof message, "gender \"%.100s\"; expected female or male", bad);
-        else if (!input.gender)
-            snprintf(message, sizeof message, "no gender: the model is conditioned on it; fill the list's column "
-                                              "\"gender\" or give --gender");
-        if (bad || !input.gender) return write_failure(f, row, channel, message, err);
-    }
-    float *text = NULL;
-    if (wlm_model_text_size(f->model)) {
-        text = eng_alloc(wlm_model_text_size(f->model), sizeof *text);
-        if (!text) return eng_fail(err, ENG_E_MEMORY, "out of memory for a text embedding");
-        if (!row_text(f, row, text, message, sizeof message)) {
-            eng_free(text);
-            return write_failure(f, row, channel, message, err);
-        }
-        input.text = text;
-    }
-    wlm_error failure;
-    wlm_result *result;
-    int status = wlm_run(f->model, 1, &input, f->features ? WLM_HIDDEN_STATES : 0, &result, &failure);
-    eng_free(text);
-    if (status) return write_failure(f, row, channel, failure.message, err);
-    tool_result r = {.row = row,
-                     .channel = channel,
-                     .label = wlm_result_best(result, 0),
-                     .scores = wlm_result_scores(result, 0),
-                     .logits = f->o.logits ? wlm_result_logits(result, 0) : NULL};
-    eng_status written = f->features ? write_features(f, row, channel, result, err) : ENG_OK;
-    if (!written) written = tool_output_write(f->out, &r, err);
-    wlm_result_free(result);
-    return written;
-}
-
-static eng_status label_row(infer *f, size_t row, eng_error *err)
-{
-    wlm_error failure;
-    wlm_audio *audio;
-    if (wlm_audio_read(f->list.rows[row].path, &audio, &failure))
-        return write_failure(f, row, TOOL_NO_CHANNEL, failure.message, err);
-    f->audio_seconds += (double)wlm_audio_count(audio) / 16000;
-    size_t channels = wlm_audio_channels(audio);
-    eng_status status = ENG_OK;
-    if (f->channels >= 0 && (size_t)f->channels >= channels) {
-        char message[128];
-        snprintf(message, sizeof message, "no channel %ld: the recording has %zu (numbered from 0)", f->channels, channels);
-        status = write_failure(f, row, TOOL_NO_CHANNEL, message, err);
-    } else if (f->channels == CHANNELS_SPLIT) {
-        for (size_t c = 0; c < channels && !status; c++) status = label_channel(f, row, c, audio, c, err);
-    } else {
-        if (f->channels == CHANNELS_MIX) wlm_audio_mix(audio);
-        status = label_channel(f, row, TOOL_NO_CHANNEL, audio, f->channels > 0 ? (size_t)f->channels : 0, err);
-    }
-    wlm_audio_free(audio);
     return status;
 }
 
@@ -341,14 +170,8 @@ static int open_files(infer *f)
 static int label_all(infer *f)
 {
     eng_error err = {0};
-    eng_status status = ENG_OK;
-    f->progress = !f->o.quiet && isatty(STDERR_FILENO);
-    f->started = seconds_now();
-    for (size_t row = 0; row < f->list.row_count && !status; row++) {
-        show_progress(f, row);
-        status = label_row(f, row, &err);
-    }
-    if (!status) show_progress(f, f->list.row_count);
+    eng_status status = infer_line_run(f, &err);
+    if (!status) infer_line_close(f);
     size_t failed = tool_output_failed_rows(f->out);
     if (!status && f->features) {
         status = wts_writer_finish(f->features, &err);
@@ -399,6 +222,7 @@ static int run(infer *f, size_t inputs, char **argv)
     if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");
     int status = keep_inputs(f, f->o.output, inputs, argv);
     if (!status) status = keep_inputs(f, f->o.features, inputs, argv);
+    if (!status && infer_line_open(f, &err)) status = complain(EXIT_INPUTS, err.message); /* decodes while the model loads */
     if (!status) status = open_model(f);
     if (!status) status = open_files(f);
     return status ? status : label_all(f);
@@ -406,7 +230,7 @@ static int run(infer *f, size_t inputs, char **argv)
 
 int main(int argc, char **argv)
 {
-    static infer f = {.o.precision = UNSET};
+    static infer f = {.o = {.batch_seconds = 30, .precision = UNSET}};
     size_t inputs;
     int status;
     if (!tool_options_start(&program, argc, argv, &f.o, &inputs, &status)) return status;
@@ -416,6 +240,6 @@ int main(int argc, char **argv)
     if (f.text.path) wts_checkpoint_close(&f.text);
     wlm_model_close(f.model);
     eng_free(f.classes);
-    tool_list_free(&f.list);
+    if (!f.line) tool_list_free(&f.list);
     return status;
 }
