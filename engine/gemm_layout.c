@@ -61,12 +61,10 @@ static void copy_units(size_t n, const void *x, void *y)
     }
 }
 
-/* Rows of x that already are steps of k, `count` columns, to panels `width` wide, one after the other. */
-static void split_rows(size_t depth, size_t count, size_t width, const uint32_t *x, size_t ldx, uint32_t *panels)
+/* A row of x that already is a step of k, `count` columns, to that step of panels `width` wide and `panel` units apart. */
+static void split_row(size_t count, size_t width, const uint32_t *x, uint32_t *step, size_t panel)
 {
-    for (size_t p = 0; p < depth; p++)
-        for (size_t i = 0; i < count; i += width)
-            copy_units(eng_min(width, count - i), x + p * ldx + i, panels + i * depth + p * width);
+    for (size_t i = 0; i < count; i += width) copy_units(eng_min(width, count - i), x + i, step + i / width * panel);
 }
 
 /* A lies as [k, m]: its rows are steps of k. */
@@ -76,14 +74,15 @@ static void left_transposed(const eng_product_plan *p, size_t first, size_t rows
     size_t mr = p->k->gemm_blocks.mr, group = p->group;
     const float *a = p->a.data + p0 * group * p->a.ld + first;
     if (p->precision == ENG_F32 || p->widened) {
-        split_rows(depth, rows, mr, (const uint32_t *)(const void *)a, p->a.ld, panels);
+        for (size_t i = 0; i < depth; i++)
+            split_row(rows, mr, (const uint32_t *)(const void *)(a + i * p->a.ld), panels + i * mr, mr * depth);
         if (p->widened) round_bf16(p->k, eng_ceil_div(rows, mr) * mr * depth, (float *)panels);
         return;
     }
     for (size_t i = 0; i < depth; i++) {
         bool last = p0 + i + 1 == p->units && p->b.k % 2;
         p->k->f32_to_bf16_pairs(rows, a + 2 * i * p->a.ld, last ? NULL : a + (2 * i + 1) * p->a.ld, scratch);
-        split_rows(1, rows, mr, scratch, 0, panels + i * mr);
+        split_row(rows, mr, scratch, panels + i * mr, mr * depth);
     }
 }
 
