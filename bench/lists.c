@@ -74,8 +74,10 @@ void bench_cpu_name(size_t size, char *out)
 
 const char *bench_caps_name(const kern_table *k)
 {
-    const bool bf16 = k->caps & KERN_CAP_AVX512_BF16, vnni = k->caps & KERN_CAP_AVX512_VNNI;
+    const bool bf16 = k->caps & KERN_CAP_AVX512_BF16 && !(k->caps & KERN_CAP_SLOW_BF16),
+               vnni = k->caps & KERN_CAP_AVX512_VNNI;
     if (k->tier == KERN_TIER_NEON && k->caps & KERN_CAP_NEON_DOT) return " + DotProd";
     if (k->tier != KERN_TIER_AVX512) return "";
+    if (k->caps & KERN_CAP_AMX) return " + AMX";
     return bf16 && vnni ? " + BF16 + VNNI" : bf16 ? " + BF16" : vnni ? " + VNNI" : "";
 }

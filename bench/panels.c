@@ -4,8 +4,14 @@
 
 enum { STEPS = 31 }; /* of quantisation in 1: 4 goes to 124 */
 
-/* Rows of x as panels of the given width. Bytes of B are signed, and correction is not NULL. */
-static void fill_rows(const kern_table *k, panels_type type, size_t rows, size_t width, const float *x, float *scratch,
+/* The tile of that type. */
+static const kern_gemm_blocks *blocks_of(const kern_table *k, panels_type type)
+{
+    return type == PANELS_F32 ? &k->gemm_blocks : type == PANELS_BF16 ? &k->bf16_blocks : &k->i8_blocks;
+}
+
+/* Rows of x as panels of the given width and run. Bytes of B are signed, and correction is not NULL. */
+static void fill_rows(const kern_table *k, panels_type type, size_t rows, size_t width, size_t run, const float *x, float *scratch,
                       int32_t *correction, float *panels)
 {
     const size_t n = PANELS_UNITS * type;
@@ -22,21 +28,28 @@ static void fill_rows(const kern_table *k, panels_type type, size_t rows, size_t
         for (size_t p = 0; p < PANELS_UNITS; p++) units[p] ^= 0x80808080u;
         correction[i] = -128 * sum;
     }
-    for (size_t i = 0; i < rows; i += width)
-        k->gemm_pack(width, width, PANELS_UNITS, scratch + i * PANELS_UNITS, PANELS_UNITS, panels + i * PANELS_UNITS);
+    for (size_t i = 0; i < rows; i += width) {
+        const float *from = scratch + i * PANELS_UNITS;
+        float *panel = panels + i * PANELS_UNITS;
+        if (run == 1) k->gemm_pack(width, width, PANELS_UNITS, from, PANELS_UNITS, panel);
+        for (size_t r = 0; run > 1 && r < width; r++)
+            for (size_t p = 0; p < PANELS_UNITS; p += run)
+                memcpy(panel + p * width + r * run, from + r * PANELS_UNITS + p, run * sizeof *panel);
+    }
 }
 
 void bench_panels_fill(const kern_table *k, panels_type type, const float *a, const float *b, float *scratch,
                        bench_panels *p)
 {
-    fill_rows(k, type, PANELS_M, k->gemm_blocks.mr, a, scratch, NULL, p->units);
-    fill_rows(k, type, PANELS_N, k->gemm_blocks.nr, b, scratch, p->correction, p->units + PANELS_M * PANELS_UNITS);
+    const kern_gemm_blocks *t = blocks_of(k, type);
+    fill_rows(k, type, PANELS_M, t->mr, t->run, a, scratch, NULL, p->units);
+    fill_rows(k, type, PANELS_N, t->nr, 1, b, scratch, p->correction, p->units + PANELS_M * PANELS_UNITS);
     for (size_t j = 0; j < PANELS_N; j++) p->scale[j] = 1.0f / STEPS;
 }
 
 void bench_panels_multiply(const kern_table *k, panels_type type, const bench_panels *p, float *c)
 {
-    const size_t mr = k->gemm_blocks.mr, nr = k->gemm_blocks.nr;
+    const size_t mr = blocks_of(k, type)->mr, nr = blocks_of(k, type)->nr;
     for (size_t j = 0; j < PANELS_N; j += nr)
         for (size_t i = 0; i < PANELS_M; i += mr) {
             const void *a = p->units + i * PANELS_UNITS, *b = p->units + (PANELS_M + j) * PANELS_UNITS;

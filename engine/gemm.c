@@ -20,7 +20,7 @@ enum { LOOSE_PANELS = 16, TASKS_A_THREAD = 2, IN_PLACE_PANELS = 2 };
 /* A block of C, and scratch for its operands; NULL where they are read in place. */
 typedef struct product_block {
     size_t i0, i1, j0, j1, rows; /* rows: of A laid out at a time */
-    uint32_t *a;                 /* panels [depth][mr] */
+    uint32_t *a;                 /* panels of A */
     uint32_t *b;                 /* panels [depth][nr]: all of the block's, or the one that is widened */
     float *row_scale;            /* int8: [rows] */
     void *scratch;
@@ -35,9 +35,12 @@ static eng_product_plan plan(const kern_table *k, size_t m, eng_left a, eng_righ
     ENG_CHECK(p.precision != ENG_INT8 || (b.packed && !a.transposed && !accumulate),
               "product of int8: packed %d, transposed %d, accumulate %d", b.packed != NULL, a.transposed, accumulate);
     p.widened = p.precision == ENG_BF16 && !k->bf16_is_fast;
+    p.blocks = p.precision == ENG_F32 || p.widened ? &k->gemm_blocks
+               : p.precision == ENG_BF16           ? &k->bf16_blocks
+                                                   : &k->i8_blocks;
     p.group = p.widened ? 1 : eng_precision_group(p.precision);
     p.units = eng_ceil_div(b.k, p.group);
-    p.kc = p.precision == ENG_INT8 && p.units > 0 ? p.units : k->gemm_blocks.kc;
+    p.kc = p.precision == ENG_INT8 && p.units > 0 ? p.units : p.blocks->kc;
     return p;
 }
 
@@ -45,7 +48,7 @@ static eng_product_plan plan(const kern_table *k, size_t m, eng_left a, eng_righ
 static bool lays_out_left(const eng_product_plan *p, size_t columns)
 {
     return p->precision != ENG_F32 || p->a.transposed || p->a.ld >= p->b.k ||
-           columns > IN_PLACE_PANELS * p->k->gemm_blocks.nr;
+           columns > IN_PLACE_PANELS * p->blocks->nr;
 }
 
 /* The next panel of W is fetched while this one is used, a share by each of the tiles: W comes from memory or L3, and
@@ -60,7 +63,7 @@ static kern_ahead next_panel(const void *next, size_t depth, size_t tile, size_t
 static const uint32_t *panel_at(const eng_product_plan *p, const product_block *t, size_t j, size_t p0, size_t depth,
                                 const void **next)
 {
-    size_t nr = p->k->gemm_blocks.nr;
+    size_t nr = p->blocks->nr;
     const eng_packed *w = p->b.packed;
     if (!w) {
         const uint32_t *panel = t->b + (j - t->j0) * depth;
@@ -80,7 +83,7 @@ static void product_rows(const eng_product_plan *p, const product_block *t, size
                          size_t depth)
 {
     const kern_table *k = p->k;
-    const kern_gemm_blocks b = k->gemm_blocks;
+    const kern_gemm_blocks b = *p->blocks;
     const eng_epilogue *e = &p->e;
     const eng_packed *w = p->b.packed;
     bool last = p0 + depth == p->units, finish = last && (e->bias || e->act != KERN_ACT_NONE || e->residual);
@@ -93,7 +96,7 @@ static void product_rows(const eng_product_plan *p, const product_block *t, size
         for (size_t i = 0; i < rows; i += b.mr) {
             size_t m = eng_min(b.mr, rows - i);
             float *tile = p->c + (i0 + i) * p->ldc + j;
-            const uint32_t *a = t->a + i * depth;
+            const uint32_t *a = t->a + i * eng_left_depth(p, depth);
             kern_ahead ahead = next_panel(next, depth, i / b.mr, tiles, unit_bytes);
             if (!t->a)
                 k->gemm_f32(m, n, depth, p->a.data + (i0 + i) * p->a.ld + p0, p->a.ld, (const float *)panel, b.nr, tile,
@@ -116,11 +119,11 @@ static void product_rows(const eng_product_plan *p, const product_block *t, size
 /* Scratch for a block. Returns false when out of memory. */
 static bool new_block(const eng_product_plan *p, eng_arena *scratch, product_block *t)
 {
-    const kern_gemm_blocks b = p->k->gemm_blocks;
+    const kern_gemm_blocks b = *p->blocks;
     size_t depth = eng_min(p->kc, p->units), panels = p->b.packed ? 1 : eng_ceil_div(t->j1 - t->j0, b.nr);
     bool left = lays_out_left(p, t->j1 - t->j0), right = !p->b.packed || p->widened, scaled = p->precision == ENG_INT8;
     t->rows = eng_min(t->rows, t->i1 - t->i0);
-    if (left) t->a = eng_arena_alloc(scratch, eng_ceil_div(t->rows, b.mr) * b.mr * depth, sizeof *t->a);
+    if (left) t->a = eng_arena_alloc(scratch, eng_ceil_div(t->rows, b.mr) * b.mr * eng_left_depth(p, depth), sizeof *t->a);
     if (right) t->b = eng_arena_alloc(scratch, panels * b.nr * depth, sizeof *t->b);
     if (scaled) t->row_scale = eng_arena_alloc(scratch, t->rows, sizeof *t->row_scale);
     t->scratch = eng_arena_alloc(scratch, eng_layout_scratch(p, depth) + t->rows, sizeof(float));
@@ -130,7 +133,7 @@ static bool new_block(const eng_product_plan *p, eng_arena *scratch, product_blo
 /* One task. Returns false when out of memory. */
 static bool run_block(const eng_product_plan *p, eng_arena *scratch, product_block t)
 {
-    size_t nr = p->k->gemm_blocks.nr;
+    size_t nr = p->blocks->nr;
     eng_arena_mark mark = eng_arena_save(scratch);
     if (!new_block(p, scratch, &t)) return false;
     for (size_t p0 = 0; p0 == 0 || p0 < p->units; p0 += p->kc) {
@@ -164,14 +167,14 @@ bool eng_product_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_l
 {
     if (m == 0 || b.n == 0) return true;
     eng_product_plan p = plan(k, m, a, b, c, ldc, accumulate, e);
-    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(k->gemm_blocks, m, 1, 1)};
+    product_block t = {.i1 = m, .j1 = b.n, .rows = block_rows(*p.blocks, m, 1, 1)};
     for (size_t i = 0; b.packed && i < m; i += t.rows) {
         t.i0 = i;
         t.i1 = eng_min(i + t.rows, m);
         if (!run_block(&p, scratch, t)) return false;
     }
     if (b.packed) return true;
-    size_t strip = LOOSE_PANELS * k->gemm_blocks.nr;
+    size_t strip = LOOSE_PANELS * p.blocks->nr;
     for (size_t j = 0; j < b.n; j += strip) {
         t.j0 = j;
         t.j1 = eng_min(j + strip, b.n);
@@ -202,8 +205,9 @@ static void product_task(void *arg, size_t task, size_t worker)
 /* Enough tasks to balance the threads; the split does not change any bit of the result. Packed: rows are split first,
  * because every block of columns lays its rows of A out again. Loose: every block of rows lays its columns of B out
  * again, too, so that a task has more rows, which share a slice of them. */
-static void split(product_run *r, kern_gemm_blocks b, size_t threads)
+static void split(product_run *r, size_t threads)
 {
+    const kern_gemm_blocks b = *r->p->blocks;
     size_t m = r->p->m, n = r->p->b.n, panels = eng_ceil_div(n, b.nr),
            tasks = threads > 1 ? TASKS_A_THREAD * threads : 1;
     if (r->p->b.packed) {
@@ -235,7 +239,7 @@ void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, 
     memset(failed, 0, threads * sizeof *failed);
     eng_product_plan p = plan(&ctx->k, m, a, b, c, ldc, accumulate, e);
     product_run run = {.p = &p, .pool = ctx->pool, .failed = failed};
-    split(&run, ctx->k.gemm_blocks, threads);
+    split(&run, threads);
     eng_pool_run(ctx->pool, eng_ceil_div(m, run.task_rows) * run.column_blocks, product_task, &run);
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) eng_out_of_memory(ctx, "a matrix product", (run.rows + run.columns) * p.kc * sizeof(float));

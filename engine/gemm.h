@@ -7,8 +7,8 @@
  * over ascending k, with the same bits in every kernel tier.
  *
  * A, C and the epilogue are f32 whatever the precision of the product:
- *   bf16: both operands are rounded to bf16, sums are f32 (kern_table.gemm_bf16); where the CPU has no instructions for
- *     it, the rounded operands are widened and multiplied in f32: the same products, in a slightly different order.
+ *   bf16: both operands are rounded to bf16, sums are f32 (kern_table.gemm_bf16); where the CPU has no fast instructions
+ *     for it, the rounded operands are widened and multiplied in f32: the same products, in a slightly different order.
  *   int8: W row by row to 8-bit integers, scale max|w| / 127; A likewise as it comes, row by row; sums are integers
  *     (kern_table.gemm_i8), with the same bits in every tier. "Dynamic quantisation" elsewhere. */
 #ifndef ENGINE_GEMM_H

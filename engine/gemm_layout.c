@@ -29,8 +29,7 @@ float eng_quantised_scale(float absmax, float *inverse)
 
 size_t eng_layout_scratch(const eng_product_plan *p, size_t depth)
 {
-    const kern_gemm_blocks *b = &p->k->gemm_blocks;
-    return depth * (b->mr > b->nr ? b->mr : b->nr);
+    return eng_left_depth(p, depth) * (p->blocks->mr > p->blocks->nr ? p->blocks->mr : p->blocks->nr);
 }
 
 /* Elements of k in units [p0, p0 + depth): the last unit may be filled in part. */
@@ -67,11 +66,33 @@ static void split_row(size_t count, size_t width, const uint32_t *x, uint32_t *s
     for (size_t i = 0; i < count; i += width) copy_units(eng_min(width, count - i), x + i, step + i / width * panel);
 }
 
+/* Runs of A that lies as [k, m], in bf16: a run's steps, then its columns to rows. */
+static void transposed_runs(const eng_product_plan *p, size_t first, size_t rows, size_t p0, size_t depth,
+                            uint32_t *steps, uint32_t *panels)
+{
+    size_t mr = p->blocks->mr, run = p->blocks->run, deep = eng_left_depth(p, depth);
+    const float *a = p->a.data + p0 * 2 * p->a.ld + first;
+    for (size_t i = 0; i < rows; i += mr)
+        for (size_t u = 0; u < depth; u += run) {
+            size_t count = eng_min(mr, rows - i), filled = eng_min(run, depth - u);
+            for (size_t s = 0; s < filled; s++) {
+                const float *low = a + 2 * (u + s) * p->a.ld + i;
+                bool last = p0 + u + s + 1 == p->units && p->b.k % 2;
+                p->k->f32_to_bf16_pairs(count, low, last ? NULL : low + p->a.ld, steps + s * mr);
+            }
+            p->k->gemm_pack(run, filled, count, (const float *)steps, mr, (float *)panels + i * deep + u * mr);
+        }
+}
+
 /* A lies as [k, m]: its rows are steps of k. */
 static void left_transposed(const eng_product_plan *p, size_t first, size_t rows, size_t p0, size_t depth,
                             void *scratch, uint32_t *panels)
 {
-    size_t mr = p->k->gemm_blocks.mr, group = p->group;
+    size_t mr = p->blocks->mr, group = p->group;
+    if (p->blocks->run > 1) {
+        transposed_runs(p, first, rows, p0, depth, scratch, panels);
+        return;
+    }
     const float *a = p->a.data + p0 * group * p->a.ld + first;
     if (p->precision == ENG_F32 || p->widened) {
         for (size_t i = 0; i < depth; i++)
@@ -90,7 +111,7 @@ void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_
                      uint32_t *panels, float *row_scale)
 {
     const kern_table *k = p->k;
-    size_t mr = k->gemm_blocks.mr, n = elements(p, p0, depth);
+    size_t mr = p->blocks->mr, run = p->blocks->run, deep = eng_left_depth(p, depth), n = elements(p, p0, depth);
     if (p->a.transposed) {
         left_transposed(p, first, rows, p0, depth, scratch, panels);
         return;
@@ -98,7 +119,7 @@ void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_
     for (size_t i = 0; i < rows; i += mr) {
         size_t count = eng_min(mr, rows - i);
         const float *a = p->a.data + (first + i) * p->a.ld + p0 * p->group;
-        float *panel = (float *)panels + i * depth;
+        float *panel = (float *)panels + i * deep;
         if (p->precision == ENG_F32 || p->widened) {
             k->gemm_pack(mr, count, depth, a, p->a.ld, panel);
             if (p->widened) round_bf16(k, mr * depth, panel);
@@ -109,9 +130,16 @@ void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_
             float inverse = 0;
             if (p->precision == ENG_INT8)
                 row_scale[i + r] = eng_quantised_scale(k->absmax_f32(n, a + r * p->a.ld), &inverse);
-            eng_layout_row(k, p->precision, n, a + r * p->a.ld, inverse, units + r * depth);
+            eng_layout_row(k, p->precision, n, a + r * p->a.ld, inverse, units + r * deep);
+            memset(units + r * deep + depth, 0, (deep - depth) * sizeof *units);
         }
-        k->gemm_pack(mr, count, depth, scratch, depth, panel);
+        if (run == 1) {
+            k->gemm_pack(mr, count, depth, scratch, depth, panel);
+            continue;
+        }
+        for (size_t r = 0; r < count; r++)
+            for (size_t u = 0; u < deep; u += run)
+                memcpy(panel + u * mr + r * run, units + r * deep + u, run * sizeof *panel);
     }
 }
 
@@ -119,7 +147,7 @@ void eng_layout_right(const eng_product_plan *p, size_t first, size_t n, size_t 
                       uint32_t *panel)
 {
     const kern_table *k = p->k;
-    size_t nr = k->gemm_blocks.nr, ld = p->b.ld, group = p->group;
+    size_t nr = p->blocks->nr, ld = p->b.ld, group = p->group;
     bool floats = p->precision == ENG_F32 || p->widened;
     if (p->b.transposed) {
         const float *b = p->b.data + first * ld + p0 * group;

@@ -8,6 +8,7 @@
 /* A product, and how it is computed. */
 typedef struct eng_product_plan {
     const kern_table *k;
+    const kern_gemm_blocks *blocks; /* of the micro-kernel that multiplies */
     size_t m;
     eng_left a;
     eng_right b;
@@ -40,11 +41,17 @@ void eng_layout_row(const kern_table *k, eng_precision precision, size_t n, cons
  * is too small to be divided by, and a scale that makes the row's results NaN where it is not finite. */
 float eng_quantised_scale(float absmax, float *inverse);
 
+/* The depth of a panel of A: whole runs. */
+static inline size_t eng_left_depth(const eng_product_plan *p, size_t depth)
+{
+    return eng_ceil_div(depth, p->blocks->run) * p->blocks->run;
+}
+
 /* Floats of scratch that laying out needs beside its result, for a slice of `depth` units. */
 size_t eng_layout_scratch(const eng_product_plan *p, size_t depth);
 
-/* Rows [first, first + rows) of A, units [p0, p0 + depth) of k, as panels [depth][mr], one after the other; int8: the
- * rows' scales to row_scale. */
+/* Rows [first, first + rows) of A, units [p0, p0 + depth) of k, as panels of A (kern_gemm_blocks), one after the
+ * other, each eng_left_depth deep; int8: the rows' scales to row_scale. */
 void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_t p0, size_t depth, void *scratch,
                      uint32_t *panels, float *row_scale);
 

@@ -6,7 +6,7 @@ enum { MR = 6, NR = 16, LANES = 8 };
 
 /* A panel of B, kc x 16 floats, is 32 KB; where L1 has no more than that, the prefetch hides L2. kc + 16 floats (the
  * driver's padded row) are an odd number of cache lines, so that rows of A spread over all sets. */
-static const kern_gemm_blocks blocks_avx2 = {.mr = MR, .nr = NR, .kc = 512, .mc = 42 * MR, .nc = 256 * NR};
+static const kern_gemm_blocks blocks_avx2 = {.mr = MR, .nr = NR, .kc = 512, .mc = 42 * MR, .nc = 256 * NR, .run = 1};
 
 /* B is streamed: 16 rows of 16 floats, 1 KB, are as far ahead as an L2 hit needs. */
 enum { B_AHEAD = 16 };
@@ -105,6 +105,6 @@ static void kern_gemm_f32_avx2(size_t m, size_t n, size_t k, const float *a, siz
 
 void kern_table_fill_avx2_gemm(kern_table *t)
 {
-    t->gemm_blocks = blocks_avx2;
+    t->gemm_blocks = t->bf16_blocks = t->i8_blocks = blocks_avx2;
     t->gemm_f32 = kern_gemm_f32_avx2;
 }

@@ -8,7 +8,7 @@ enum { MR = 6, NR = 64, LANES = 16, VECTORS = NR / LANES, STEPS = 4 };
 
 /* A panel of B, 1024 x 64, takes 256 KB of L2 and is read from there, in order, so that the hardware fetches it in
  * time. A block of A takes 504 KB; a tile's rows of it, 24 KB, stay in L1. A lower kc would go over C more often. */
-static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 1024, .mc = 21 * MR, .nc = 64 * NR};
+static const kern_gemm_blocks blocks_avx512 = {.mr = MR, .nr = NR, .kc = 1024, .mc = 21 * MR, .nc = 64 * NR, .run = 1};
 
 static inline __attribute__((always_inline)) void prefetch(const float *base, size_t ahead)
 {
@@ -138,6 +138,6 @@ static void kern_gemm_f32_avx512(size_t m, size_t n, size_t k, const float *a, s
 
 void kern_table_fill_avx512_gemm(kern_table *t)
 {
-    t->gemm_blocks = blocks_avx512;
+    t->gemm_blocks = t->bf16_blocks = t->i8_blocks = blocks_avx512;
     t->gemm_f32 = kern_gemm_f32_avx512;
 }

@@ -31,19 +31,23 @@ enum {
     KERN_CAP_AVX512_BF16 = 1u << 0,
     KERN_CAP_AVX512_VNNI = 1u << 1,
     KERN_CAP_NEON_DOT = 1u << 2, /* aarch64's dot product extension */
+    KERN_CAP_SLOW_BF16 = 1u << 3, /* AVX512-BF16 at less than the rate of f32: VDPBF16PS once in two cycles, as Intel's cores */
+    KERN_CAP_AMX = 1u << 4,       /* AMX tiles, of bf16 and of 8-bit integers, and the system lets this process use them */
 };
 
 /* Activation applied in an epilogue. */
 typedef enum kern_act { KERN_ACT_NONE, KERN_ACT_GELU, KERN_ACT_RELU, KERN_ACT_TANH } kern_act;
 
 /* Register tile and cache blocks of a tier's GEMM. The operands of every precision are made of units of four bytes: a
- * float, two bf16 or four bytes, successive in k. A panel is [k in units][width] units, width mr for A and nr for B. kc
- * counts units, the rest elements. mc is a multiple of mr, nc of nr. */
+ * float, two bf16 or four bytes, successive in k. A panel of B is [k in units][nr] units. One of A is [k in units][mr], or where run
+ * is more than 1 [runs][mr][run], `run` units of a row together, the last of them filled up with zeros. kc counts units
+ * and is a multiple of run; the rest are elements. mc is a multiple of mr, nc of nr. */
 typedef struct kern_gemm_blocks {
     size_t mr, nr; /* micro-kernel's tile */
     size_t kc;     /* depth of a block */
     size_t mc;     /* rows of a block: mc x kc of A and the panel of B, kc x nr, share L2 */
     size_t nc;     /* columns of a task */
+    size_t run;    /* of a panel of A */
 } kern_gemm_blocks;
 
 /* A row stride of A that says: a is a panel, [k][mr]. */
@@ -67,7 +71,7 @@ typedef struct kern_table {
     unsigned caps;
 
     /* ---- GEMM -------------------------------------------------------------------------------------------- */
-    kern_gemm_blocks gemm_blocks;
+    kern_gemm_blocks gemm_blocks, bf16_blocks, i8_blocks; /* of gemm_f32 (run 1), gemm_bf16, gemm_i8: of one nr */
     bool bf16_is_fast; /* gemm_bf16 is faster than widening bf16 and gemm_f32: the CPU has instructions for it */
 
     /* Micro-kernel [exact]: C[m,n] = (accumulate ? C : 0) + A[m,k] * B[k,n], for 0 <= m <= mr, 0 <= n <= nr.
@@ -81,11 +85,13 @@ typedef struct kern_table {
     void (*gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
-    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] and has element 2p in
+    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] (where run
+     * is 1) and has element 2p in
      * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr: they tell the tile to
      * kernels that a tier inherits. k counts units; the rest as in gemm_f32. A chain of fused multiply-adds into float,
      * element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal
-     * numbers for zeros. Agrees with scalar to the rounding of a sum of 2k products. */
+     * numbers for zeros; AMX's TDPBF16PS adds the two halves' chains over a run, then those to C. The bits of a row do
+     * not depend on how k is split at multiples of the run. Agrees with scalar to the rounding of a sum of 2k products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
@@ -256,6 +262,7 @@ typedef struct kern_cpu {
     kern_tier best;
 } kern_cpu;
 
+/* On Linux asks the system to let this process use AMX where the CPU has it. */
 kern_cpu kern_cpu_probe(void);
 
 /* Fills t with the kernels of the tier, of the tiers below it where it has none of its own, and of those of the
@@ -264,7 +271,8 @@ kern_cpu kern_cpu_probe(void);
  * CPU: running a kernel of a tier or a capability that the CPU lacks ends the process. */
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
 
-/* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0. */
+/* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0, kc % run = 0, one
+ * nr, f32's run 1. */
 bool kern_table_check(const kern_table *t);
 
 /* "scalar", "neon", "avx2", "avx512". */
@@ -281,5 +289,6 @@ void kern_table_fill_avx2(kern_table *t);
 void kern_table_fill_avx512(kern_table *t);
 void kern_table_fill_avx512_bf16(kern_table *t);
 void kern_table_fill_avx512_vnni(kern_table *t);
+void kern_table_fill_avx512_amx(kern_table *t);
 
 #endif

@@ -7,7 +7,8 @@ void kern_table_fill_neon(kern_table *t)
 
     /* A 256 x 12 panel of B takes 12 KiB, so that with 8 KiB of A it stays in the 32 KiB L1 of small cores too;
      * 128 x 256 of A take 128 KiB of L2. */
-    t->gemm_blocks = (kern_gemm_blocks){.mr = KERN_NEON_MR, .nr = KERN_NEON_NR, .kc = 256, .mc = 128, .nc = 384};
+    t->gemm_blocks = t->bf16_blocks = t->i8_blocks =
+        (kern_gemm_blocks){.mr = KERN_NEON_MR, .nr = KERN_NEON_NR, .kc = 256, .mc = 128, .nc = 384, .run = 1};
     t->gemm_f32 = kern_gemm_f32_neon;
     t->gemm_i8 = kern_gemm_i8_neon;
     t->gemm_pack = kern_gemm_pack_neon;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static const kern_gemm_blocks blocks_scalar = {.mr = 4, .nr = 8, .kc = 256, .mc = 64, .nc = 256};
+static const kern_gemm_blocks blocks_scalar = {.mr = 4, .nr = 8, .kc = 256, .mc = 64, .nc = 256, .run = 1};
 
 static void kern_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
                                  float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
@@ -109,7 +109,7 @@ static void kern_epilogue_f32_scalar(size_t m, size_t n, float *c, size_t ldc, c
 
 void kern_table_fill_scalar_gemm(kern_table *t)
 {
-    t->gemm_blocks = blocks_scalar;
+    t->gemm_blocks = t->bf16_blocks = t->i8_blocks = blocks_scalar;
     t->gemm_f32 = kern_gemm_f32_scalar;
     t->gemm_bf16 = kern_gemm_bf16_scalar;
     t->gemm_i8 = kern_gemm_i8_scalar;

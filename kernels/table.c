@@ -2,11 +2,16 @@
 
 #include <string.h>
 
+static bool consistent(const kern_gemm_blocks *g)
+{
+    if (g->mr == 0 || g->nr == 0 || g->kc == 0 || g->mc == 0 || g->nc == 0 || g->run == 0) return false;
+    return g->mc % g->mr == 0 && g->nc % g->nr == 0 && g->kc % g->run == 0;
+}
+
 bool kern_table_check(const kern_table *t)
 {
-    const kern_gemm_blocks *g = &t->gemm_blocks;
-    if (g->mr == 0 || g->nr == 0 || g->kc == 0 || g->mc == 0 || g->nc == 0) return false;
-    if (g->mc % g->mr != 0 || g->nc % g->nr != 0) return false;
+    if (!consistent(&t->gemm_blocks) || !consistent(&t->bf16_blocks) || !consistent(&t->i8_blocks)) return false;
+    if (t->bf16_blocks.nr != t->gemm_blocks.nr || t->i8_blocks.nr != t->gemm_blocks.nr || t->gemm_blocks.run != 1) return false;
 
     /* From gemm_f32 to its end the table is function pointers; walking them forgets none that is added later. */
     const char *table = (const char *)t;
@@ -36,9 +41,13 @@ static void fill_avx512(kern_table *t, unsigned caps)
     kern_table_fill_avx512(t);
 #ifdef KERN_HAVE_AVX512_BF16
     if (caps & KERN_CAP_AVX512_BF16) kern_table_fill_avx512_bf16(t);
+    t->bf16_is_fast = t->bf16_is_fast && !(caps & KERN_CAP_SLOW_BF16);
 #endif
 #ifdef KERN_HAVE_AVX512_VNNI
     if (caps & KERN_CAP_AVX512_VNNI) kern_table_fill_avx512_vnni(t);
+#endif
+#ifdef KERN_HAVE_AVX512_AMX
+    if (caps & KERN_CAP_AMX) kern_table_fill_avx512_amx(t);
 #endif
     (void)caps;
 }

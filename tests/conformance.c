@@ -124,6 +124,7 @@ static const struct capability {
     {KERN_TIER_NEON, KERN_CAP_NEON_DOT, "neon+dot"},
     {KERN_TIER_AVX512, KERN_CAP_AVX512_VNNI, "avx512+vnni"},
     {KERN_TIER_AVX512, KERN_CAP_AVX512_BF16, "avx512+bf16"},
+    {KERN_TIER_AVX512, KERN_CAP_AMX, "avx512+amx"},
 };
 enum { CAPABILITIES = sizeof capabilities / sizeof *capabilities };
 

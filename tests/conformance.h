@@ -80,6 +80,9 @@ double *conf_f64(conf_run *r, size_t n, const double *from);
 /* Rows [0, rows) of x [rows][k] as a GEMM panel [k][width] of units, columns rows..width-1 sentinel. */
 uint32_t *conf_panel(conf_run *r, size_t width, size_t rows, size_t k, const uint32_t *x);
 
+/* Rows [0, rows) of x [rows][k] as a panel of A, rows rows..mr-1 sentinel. */
+uint32_t *conf_left_panel(conf_run *r, const kern_gemm_blocks *b, size_t rows, size_t k, const uint32_t *x);
+
 /* What gradients are added to: zero in half of the calls, in the others normal. */
 float *conf_gradient(conf_run *r, size_t rows, size_t n, size_t ld);
 

@@ -77,7 +77,7 @@ static double product_bound(size_t k, const uint32_t *a, const uint32_t *b, doub
 static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t *a, const uint32_t *b, float *c,
                       size_t ldc, bool accumulate)
 {
-    const size_t mr = r->ref->gemm_blocks.mr, nr = r->ref->gemm_blocks.nr;
+    const size_t mr = r->ref->bf16_blocks.mr, nr = r->ref->bf16_blocks.nr;
     for (size_t i = 0; i < m; i += mr)
         for (size_t j = 0; j < n; j += nr) {
             const size_t mark = conf_mark(r), rows = m - i < mr ? m - i : mr, columns = n - j < nr ? n - j : nr;
@@ -90,11 +90,11 @@ static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t 
 
 static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate, pair_values values)
 {
-    const size_t mark = conf_mark(r), mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
+    const size_t mark = conf_mark(r), mr = r->sut->bf16_blocks.mr, nr = r->sut->bf16_blocks.nr;
     const size_t ldc = n + conf_below(r, 2) * 7;
     conf_case(r, "m %zu n %zu k %zu ldc %zu accumulate %d values %d", m, n, k, ldc, accumulate, (int)values);
     const uint32_t *a = units_of(r, m * k, values, false), *b = units_of(r, n * k, values, true);
-    const uint32_t *pa = conf_panel(r, mr, m, k, a), *pb = conf_panel(r, nr, n, k, b);
+    const uint32_t *pa = conf_left_panel(r, &r->sut->bf16_blocks, m, k, a), *pb = conf_panel(r, nr, n, k, b);
     const conf_values start = values == PAIRS_TINY ? CONF_TINY : CONF_NORMAL;
     const float *before = conf_f32_filled(r, m, n, ldc, start);
     float *want = accumulate ? conf_f32_copy(r, m, n, ldc, before, ldc) : conf_f32(r, m, n, ldc);
@@ -116,8 +116,8 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
 
 void conf_gemm_bf16(conf_run *r)
 {
-    static const size_t depths[] = {0, 1, 2, 3, 4, 5, 9, 131};
-    const size_t mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
+    static const size_t depths[] = {0, 1, 2, 3, 4, 5, 9, 16, 131};
+    const size_t mr = r->sut->bf16_blocks.mr, nr = r->sut->bf16_blocks.nr;
     for (size_t m = 0; m <= mr; m++)
         for (size_t n = 0; n <= nr; n++)
             for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)

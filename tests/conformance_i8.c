@@ -52,7 +52,7 @@ static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t 
                       const int32_t *correction, const float *row_scale, const float *column_scale, float *c,
                       size_t ldc)
 {
-    const size_t mr = r->ref->gemm_blocks.mr, nr = r->ref->gemm_blocks.nr;
+    const size_t mr = r->ref->i8_blocks.mr, nr = r->ref->i8_blocks.nr;
     for (size_t i = 0; i < m; i += mr)
         for (size_t j = 0; j < n; j += nr) {
             const size_t mark = conf_mark(r), rows = m - i < mr ? m - i : mr, columns = n - j < nr ? n - j : nr;
@@ -66,11 +66,11 @@ static void reference(conf_run *r, size_t m, size_t n, size_t k, const uint32_t 
 
 static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, byte_values values, conf_values scales)
 {
-    const size_t mark = conf_mark(r), mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
+    const size_t mark = conf_mark(r), mr = r->sut->i8_blocks.mr, nr = r->sut->i8_blocks.nr;
     const size_t ldc = n + conf_below(r, 2) * 7;
     conf_case(r, "m %zu n %zu k %zu ldc %zu bytes %d scales %d", m, n, k, ldc, (int)values, (int)scales);
     const uint32_t *a = units_of(r, m * k, values, false), *b = units_of(r, n * k, values, true);
-    const uint32_t *pa = conf_panel(r, mr, m, k, a), *pb = conf_panel(r, nr, n, k, b);
+    const uint32_t *pa = conf_left_panel(r, &r->sut->i8_blocks, m, k, a), *pb = conf_panel(r, nr, n, k, b);
     const int32_t *correction = corrections(r, n, k, b);
     const float *row_scale = conf_f32_filled(r, 1, m, m, scales), *column_scale = conf_f32_filled(r, 1, n, n, scales);
     float *want = conf_f32(r, m, n, ldc), *got = conf_f32(r, m, n, ldc);
@@ -85,8 +85,8 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, byte_values val
 void conf_gemm_i8(conf_run *r)
 {
     enum { DEEPEST = 16384 };
-    static const size_t depths[] = {0, 1, 2, 3, 4, 5, 8, 11, 131};
-    const size_t mr = r->sut->gemm_blocks.mr, nr = r->sut->gemm_blocks.nr;
+    static const size_t depths[] = {0, 1, 2, 3, 4, 5, 8, 11, 16, 131};
+    const size_t mr = r->sut->i8_blocks.mr, nr = r->sut->i8_blocks.nr;
     for (size_t m = 0; m <= mr; m++)
         for (size_t n = 0; n <= nr; n++)
             for (size_t d = 0; d < sizeof depths / sizeof *depths && !r->failed; d++) {

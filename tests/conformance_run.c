@@ -113,6 +113,17 @@ float *conf_f32_copy(conf_run *r, size_t rows, size_t n, size_t ld, const float 
     return x;
 }
 
+uint32_t *conf_left_panel(conf_run *r, const kern_gemm_blocks *b, size_t rows, size_t k, const uint32_t *x)
+{
+    if (b->run == 1) return conf_panel(r, b->mr, rows, k, x);
+    const size_t runs = (k + b->run - 1) / b->run;
+    uint32_t *panel = conf_place(r, runs, b->mr * b->run, b->mr * b->run, sizeof *panel);
+    for (size_t p = 0; p < runs * b->run; p++)
+        for (size_t i = 0; i < rows; i++)
+            panel[(p / b->run * b->mr + i) * b->run + p % b->run] = p < k ? x[i * k + p] : 0;
+    return panel;
+}
+
 uint32_t *conf_panel(conf_run *r, size_t width, size_t rows, size_t k, const uint32_t *x)
 {
     uint32_t *panel = conf_place(r, k, width, width, sizeof *panel);
