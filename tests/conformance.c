@@ -179,16 +179,22 @@ static void run_tier(conf_run *r, kern_tier tier, const kern_cpu *cpu, const cha
     }
 }
 
-/* The kernel of AVX512-BF16, by emulation, on top of the avx512 tier. */
+/* The kernels of AVX512-BF16 and of AMX, by emulation, on top of the avx512 tier. */
 static void run_emulated(conf_run *r, kern_tier tier, const char *kernel, uint64_t seed, counts *total)
 {
-#ifdef CONF_EMULATED_BF16
+#ifdef CONF_EMULATED
+    static const struct {
+        const char *name;
+        void (*fill)(kern_table *t);
+    } emulations[] = {{"avx512 with bf16 emulated", conf_table_fill_emulated_bf16},
+                      {"avx512 with amx emulated", conf_table_fill_emulated_amx}};
     kern_table plain;
-    subject emulated = {.name = "avx512 with bf16 emulated", .base = &plain};
     if (tier != KERN_TIER_AVX512 || !kern_table_fill(&plain, tier, 0)) return;
-    emulated.table = plain;
-    conf_table_fill_emulated_bf16(&emulated.table);
-    run_subject(r, &emulated, kernel, seed, total);
+    for (size_t i = 0; i < sizeof emulations / sizeof *emulations; i++) {
+        subject emulated = {.name = emulations[i].name, .table = plain, .base = &plain};
+        emulations[i].fill(&emulated.table);
+        run_subject(r, &emulated, kernel, seed, total);
+    }
 #else
     (void)r, (void)tier, (void)kernel, (void)seed, (void)total;
 #endif

@@ -50,20 +50,32 @@ Test(table, inconsistent_blocks_are_refused)
 {
     kern_table good;
     cr_assert(kern_table_fill(&good, KERN_TIER_SCALAR, 0));
-    kern_gemm_blocks *g = &good.gemm_blocks;
-    size_t *const fields[] = {&g->mr, &g->nr, &g->kc, &g->mc, &g->nc};
-    for (size_t i = 0; i < 5; i++) {
-        const size_t value = *fields[i];
-        *fields[i] = 0;
-        cr_assert(!kern_table_check(&good), "block %zu is zero", i);
-        *fields[i] = value;
-        cr_assert(kern_table_check(&good));
+    kern_gemm_blocks *const each[] = {&good.gemm_blocks, &good.bf16_blocks, &good.i8_blocks};
+    for (size_t b = 0; b < 3; b++) {
+        kern_gemm_blocks *g = each[b];
+        const kern_gemm_blocks before = *g;
+        size_t *const fields[] = {&g->mr, &g->nr, &g->kc, &g->mc, &g->nc, &g->run};
+        for (size_t i = 0; i < 6; i++) {
+            *fields[i] = 0;
+            cr_assert(!kern_table_check(&good), "block %zu is zero", i);
+            *g = before;
+            cr_assert(kern_table_check(&good));
+        }
+        g->mc++;
+        cr_assert(!kern_table_check(&good), "mc is no multiple of mr");
+        *g = before;
+        g->nc++;
+        cr_assert(!kern_table_check(&good), "nc is no multiple of nr");
+        *g = before;
+        g->nr *= 2, g->nc *= 2;
+        cr_assert(!kern_table_check(&good), "panels of B of two widths");
+        *g = before;
+        g->run = 3;
+        cr_assert(!kern_table_check(&good), "kc is no multiple of the run");
+        g->run = 2;
+        cr_assert_eq(kern_table_check(&good), b > 0, "runs of floats");
+        *g = before;
     }
-    g->mc++;
-    cr_assert(!kern_table_check(&good));
-    g->mc--;
-    g->nc++;
-    cr_assert(!kern_table_check(&good));
 }
 
 /* The one kernel that a capability replaces in a tier, or 0: it belongs to another, or the build lacks its library. */
@@ -101,6 +113,27 @@ Test(table, capabilities_replace_their_kernels_alone)
         }
 }
 
+#ifdef KERN_HAVE_AVX512_AMX
+/* Tiles replace both products and their blocks, whatever else the CPU has; slow bf16 is there, and not preferred. */
+Test(table, tiles_come_first_and_slow_bf16_last)
+{
+    const unsigned bf16 = KERN_CAP_AVX512_BF16 | KERN_CAP_SLOW_BF16, both = bf16 | KERN_CAP_AVX512_VNNI | KERN_CAP_AMX;
+    kern_table plain, slow, amx, all;
+    cr_assert(kern_table_fill(&plain, KERN_TIER_AVX512, 0));
+    cr_assert(kern_table_fill(&slow, KERN_TIER_AVX512, bf16));
+    cr_assert(kern_table_fill(&amx, KERN_TIER_AVX512, KERN_CAP_AMX));
+    cr_assert(kern_table_fill(&all, KERN_TIER_AVX512, both));
+    cr_assert(!plain.bf16_is_fast && !slow.bf16_is_fast && amx.bf16_is_fast && all.bf16_is_fast);
+    cr_assert(amx.gemm_bf16 != plain.gemm_bf16 && amx.gemm_bf16 != slow.gemm_bf16 && all.gemm_bf16 == amx.gemm_bf16);
+    cr_assert(amx.gemm_i8 != plain.gemm_i8 && all.gemm_i8 == amx.gemm_i8);
+    cr_assert_eq(memcmp(&plain.gemm_blocks, &amx.gemm_blocks, sizeof plain.gemm_blocks), 0);
+    cr_assert(amx.bf16_blocks.run > 1 && amx.i8_blocks.run > 1 && plain.bf16_blocks.run == 1);
+    for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof plain; at += sizeof plain.gemm_f32)
+        if (at != offsetof(kern_table, gemm_bf16) && at != offsetof(kern_table, gemm_i8))
+            cr_assert_eq(memcmp((char *)&plain + at, (char *)&amx + at, sizeof plain.gemm_f32), 0, "slot at %zu", at);
+}
+#endif
+
 /* A micro-kernel of floats knows the width of its tier's panels; a tier that changes the tile brings its own. The
  * others are told it, and conformance tries those that a tier inherits on its panels. */
 Test(table, a_tile_comes_with_its_micro_kernel)
@@ -134,6 +167,7 @@ Test(table, the_probe_is_consistent)
     cr_assert(cpu.tiers & 1u << cpu.best);
     cr_assert_eq(cpu.tiers >> cpu.best, 1, "best is the highest tier");
     if (cpu.tiers & 1u << KERN_TIER_AVX512) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX2);
-    if (cpu.caps & (KERN_CAP_AVX512_BF16 | KERN_CAP_AVX512_VNNI)) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
+    if (cpu.caps & KERN_CAP_SLOW_BF16) cr_assert(cpu.caps & KERN_CAP_AVX512_BF16);
+    if (cpu.caps & (KERN_CAP_AVX512_BF16 | KERN_CAP_AVX512_VNNI | KERN_CAP_AMX)) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
     if (cpu.caps & KERN_CAP_NEON_DOT) cr_assert(cpu.tiers & 1u << KERN_TIER_NEON);
 }
