@@ -174,7 +174,7 @@ void conf_relative_gate_backward_f32(conf_run *r);
 void conf_sum_squares_f32(conf_run *r);
 void conf_adamw_f32(conf_run *r);
 
-/* kernels/avx512_bf16.c and avx512_amx.c with their instructions emulated (tests/emulated_*.h), for CPUs without them. */
+/* kernels/avx512_bf16.c and avx512_amx.c, their instructions emulated (tests/emulated_*.h), for CPUs without them. */
 void conf_table_fill_emulated_bf16(kern_table *t);
 void conf_table_fill_emulated_amx(kern_table *t);
 

@@ -1,6 +1,6 @@
 /* The instructions of AMX that kernels/avx512_amx.c uses, in plain C, so that conformance can run that file on CPUs
- * without AMX. Included before it (-include), it takes the intrinsics' places; the tests alone are built with it, and one
- * thread at a time runs it.
+ * without AMX. Included before it (-include), it takes the intrinsics' places; the tests alone are built with it, and
+ * one thread at a time runs it.
  *
  * A tile (Intel SDM, volume 2) has up to 16 rows of up to 64 bytes, as LDTILECFG says, which also clears all. TDPBF16PS
  * sums the products of lower and of upper halves over the tile in a chain of fused multiply-adds each, from zero, then
@@ -95,6 +95,8 @@ static inline void emulated_shapes(int c, int a, int b)
 {
     const struct emulated_tiles *t = &emulated_tiles;
     emulated_check(t->rows[c] && t->rows[a] && t->rows[b], "a tile that is not configured");
+    emulated_check(c != a && c != b && a != b, "a tile that is two operands");
+    emulated_check(t->row_bytes[c] % 4 == 0 && t->row_bytes[a] % 4 == 0, "rows of broken units");
     emulated_check(t->rows[c] == t->rows[a] && t->row_bytes[c] == t->row_bytes[b] && t->row_bytes[a] / 4 == t->rows[b],
                    "tiles whose shapes do not fit");
 }

@@ -113,18 +113,32 @@ Test(table, capabilities_replace_their_kernels_alone)
         }
 }
 
-#ifdef KERN_HAVE_AVX512_AMX
-/* Tiles replace both products and their blocks, whatever else the CPU has; slow bf16 is there, and not preferred. */
-Test(table, tiles_come_first_and_slow_bf16_last)
+#ifdef KERN_HAVE_AVX512_BF16
+/* Slow bf16 is there, and not preferred. */
+Test(table, slow_bf16_is_not_preferred)
 {
-    const unsigned bf16 = KERN_CAP_AVX512_BF16 | KERN_CAP_SLOW_BF16, both = bf16 | KERN_CAP_AVX512_VNNI | KERN_CAP_AMX;
-    kern_table plain, slow, amx, all;
+    kern_table plain, fast, slow;
     cr_assert(kern_table_fill(&plain, KERN_TIER_AVX512, 0));
-    cr_assert(kern_table_fill(&slow, KERN_TIER_AVX512, bf16));
+    cr_assert(kern_table_fill(&fast, KERN_TIER_AVX512, KERN_CAP_AVX512_BF16));
+    cr_assert(kern_table_fill(&slow, KERN_TIER_AVX512, KERN_CAP_AVX512_BF16 | KERN_CAP_SLOW_BF16));
+    cr_assert(slow.gemm_bf16 == fast.gemm_bf16 && slow.gemm_bf16 != plain.gemm_bf16);
+    cr_assert(fast.bf16_is_fast && !slow.bf16_is_fast);
+}
+#endif
+
+#ifdef KERN_HAVE_AVX512_AMX
+/* Tiles replace both products and their blocks, whatever else the CPU has. */
+Test(table, tiles_come_first)
+{
+    const unsigned others = KERN_CAP_AVX512_BF16 | KERN_CAP_SLOW_BF16 | KERN_CAP_AVX512_VNNI;
+    kern_table plain, without, amx, all;
+    cr_assert(kern_table_fill(&plain, KERN_TIER_AVX512, 0));
+    cr_assert(kern_table_fill(&without, KERN_TIER_AVX512, others));
     cr_assert(kern_table_fill(&amx, KERN_TIER_AVX512, KERN_CAP_AMX));
-    cr_assert(kern_table_fill(&all, KERN_TIER_AVX512, both));
-    cr_assert(!plain.bf16_is_fast && !slow.bf16_is_fast && amx.bf16_is_fast && all.bf16_is_fast);
-    cr_assert(amx.gemm_bf16 != plain.gemm_bf16 && amx.gemm_bf16 != slow.gemm_bf16 && all.gemm_bf16 == amx.gemm_bf16);
+    cr_assert(kern_table_fill(&all, KERN_TIER_AVX512, others | KERN_CAP_AMX));
+    cr_assert(!plain.bf16_is_fast && !without.bf16_is_fast && amx.bf16_is_fast && all.bf16_is_fast);
+    cr_assert(amx.gemm_bf16 != plain.gemm_bf16 && amx.gemm_bf16 != without.gemm_bf16);
+    cr_assert(amx.gemm_i8 != without.gemm_i8 && all.gemm_bf16 == amx.gemm_bf16);
     cr_assert(amx.gemm_i8 != plain.gemm_i8 && all.gemm_i8 == amx.gemm_i8);
     cr_assert_eq(memcmp(&plain.gemm_blocks, &amx.gemm_blocks, sizeof plain.gemm_blocks), 0);
     cr_assert(amx.bf16_blocks.run > 1 && amx.i8_blocks.run > 1 && plain.bf16_blocks.run == 1);
@@ -168,6 +182,7 @@ Test(table, the_probe_is_consistent)
     cr_assert_eq(cpu.tiers >> cpu.best, 1, "best is the highest tier");
     if (cpu.tiers & 1u << KERN_TIER_AVX512) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX2);
     if (cpu.caps & KERN_CAP_SLOW_BF16) cr_assert(cpu.caps & KERN_CAP_AVX512_BF16);
-    if (cpu.caps & (KERN_CAP_AVX512_BF16 | KERN_CAP_AVX512_VNNI | KERN_CAP_AMX)) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
+    const unsigned avx512 = KERN_CAP_AVX512_BF16 | KERN_CAP_AVX512_VNNI | KERN_CAP_AMX;
+    if (cpu.caps & avx512) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX512);
     if (cpu.caps & KERN_CAP_NEON_DOT) cr_assert(cpu.tiers & 1u << KERN_TIER_NEON);
 }
