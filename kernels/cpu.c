@@ -35,8 +35,8 @@ static bool grants_tiles(void)
 #endif
 }
 
-/* Intel's cores take VDPBF16PS once in two cycles, half the rate of f32 (measured on a Xeon with AMX);
- * AMD's once a cycle, twice the rate. */
+/* Intel's cores take VDPBF16PS once in two cycles, half the rate of f32 (measured on a Xeon with AMX).
+ * Others are taken to gain by it; no CPU of another maker was at hand. */
 static bool has_slow_bf16(void)
 {
     unsigned eax, ebx, ecx, edx;

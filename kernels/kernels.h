@@ -31,16 +31,16 @@ enum {
     KERN_CAP_AVX512_BF16 = 1u << 0,
     KERN_CAP_AVX512_VNNI = 1u << 1,
     KERN_CAP_NEON_DOT = 1u << 2, /* aarch64's dot product extension */
-    KERN_CAP_SLOW_BF16 = 1u << 3, /* AVX512-BF16 at less than the rate of f32: VDPBF16PS once in two cycles, as Intel's cores */
-    KERN_CAP_AMX = 1u << 4,       /* AMX tiles, of bf16 and of 8-bit integers, and the system lets this process use them */
+    KERN_CAP_SLOW_BF16 = 1u << 3, /* AVX512-BF16 below the rate of f32: VDPBF16PS once in two cycles, as on Intel */
+    KERN_CAP_AMX = 1u << 4,       /* AMX tiles of bf16 and of 8-bit integers, which the system lets this process use */
 };
 
 /* Activation applied in an epilogue. */
 typedef enum kern_act { KERN_ACT_NONE, KERN_ACT_GELU, KERN_ACT_RELU, KERN_ACT_TANH } kern_act;
 
 /* Register tile and cache blocks of a tier's GEMM. The operands of every precision are made of units of four bytes: a
- * float, two bf16 or four bytes, successive in k. A panel of B is [k in units][nr] units. One of A is [k in units][mr], or where run
- * is more than 1 [runs][mr][run], `run` units of a row together, the last of them filled up with zeros. kc counts units
+ * float, two bf16 or four bytes, successive in k. A panel of B is [k in units][nr] units. One of A
+ * is [k in units][mr], or where run is more than 1 [runs][mr][run], `run` units of a row together, the last of them filled up with zeros. kc counts units
  * and is a multiple of run; the rest are elements. mc is a multiple of mr, nc of nr. */
 typedef struct kern_gemm_blocks {
     size_t mr, nr; /* micro-kernel's tile */
@@ -271,8 +271,8 @@ kern_cpu kern_cpu_probe(void);
  * CPU: running a kernel of a tier or a capability that the CPU lacks ends the process. */
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
 
-/* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0, kc % run = 0, one
- * nr, f32's run 1. */
+/* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0,
+ * kc % run = 0, one nr, f32's run 1. */
 bool kern_table_check(const kern_table *t);
 
 /* "scalar", "neon", "avx2", "avx512". */
