@@ -50,14 +50,15 @@ static bench_op_work work_of_linear(const mdl_model *m, const bench_noise *noise
 
 /* Queries, keys and values, the result, gates and the bias table. Scores are no operand: they need not leave the core.
  */
-static bench_op_work work_of_attention(const bench_noise *noise, const bench_op *op)
+static bench_op_work work_of_attention(const mdl_model *m, const bench_noise *noise, const bench_op *op)
 {
+    const bool f32 = m->config.layers == 0 || m->layer[0].qkv.w.packed.precision == ENG_F32;
     const double rows = (double)op->rows, width = (double)op->cols, heads = (double)op->depth;
     const double frames = rows / (double)noise->n;
     return (bench_op_work){.role = "attention",
                            .flop = 2 * 2 * rows * frames * width,
                            .bytes = FLOAT * (4 * rows * width + heads * (rows + 2 * frames - 1)),
-                           .precision = ENG_F32};
+                           .precision = f32 ? ENG_F32 : ENG_BF16};
 }
 
 static bench_op_work work_of_grouped_conv(const mdl_model *m, const bench_op *op)
@@ -85,7 +86,7 @@ bench_op_work bench_work_of_op(const mdl_model *m, const bench_noise *noise, con
 {
     const double size = (double)op->rows * (double)op->cols;
     if (strcmp(op->name, "linear") == 0) return work_of_linear(m, noise, op);
-    if (strcmp(op->name, "attention") == 0) return work_of_attention(noise, op);
+    if (strcmp(op->name, "attention") == 0) return work_of_attention(m, noise, op);
     if (strcmp(op->name, "grouped_conv") == 0) return work_of_grouped_conv(m, op);
     if (strcmp(op->name, "feature_encoder") == 0) return work_of_feature_encoder(m, noise, op);
     if (strcmp(op->name, "layer_norm") == 0) return (bench_op_work){"layer norm", 0, FLOAT * 2 * size, ENG_F32};

@@ -4,7 +4,8 @@
  *   S = Q K^T;  P = exp(S * scale + gate * bias - running max);  O = O * rescale + P V;  at the end O /= running sum
  *
  * Key tiles start at the utterance's first frame and have a fixed width, so a query's arithmetic does not depend on which
- * block or batch it is in. Dropout multiplies P by its mask after the sum was taken. */
+ * block or batch it is in. Dropout multiplies P by its mask after the sum was taken. In bf16 Q, K, P and V are rounded for
+ * the two products; P's sum is that of the weights before they are rounded. */
 #include "engine/attention.h"
 
 #include <math.h>
@@ -29,19 +30,22 @@ typedef struct attention_run {
     float scale;
     eng_relative_bias bias;
     eng_attention_dropout dropout;
+    eng_precision precision;  /* ENG_F32 or ENG_BF16 */
     float *max, *inverse_sum; /* [heads, frames], kept for the backward pass; else NULL */
     bool *failed;
 } attention_run;
 
-/* A head's keys and values as panels, and the score tile. */
+/* A head's keys and values as panels, and what a block of queries needs. */
 typedef struct head_scratch {
-    size_t tile;     /* keys in a score tile, a multiple of nr */
-    float *keys;     /* panels [ceil(frames / nr)] of [dim][nr] */
-    float *values;   /* panels [ceil(dim / nr)] of [frames][nr] */
-    float *scores;   /* [ENG_MAX_QUERIES, tile] */
-    float *masks;    /* as scores; NULL: nothing is dropped */
-    float *queries;  /* [ENG_MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
-    float *out;      /* [ENG_MAX_QUERIES, dim]  the same few cache sets */
+    size_t tile;      /* keys in a score tile, a multiple of nr */
+    uint32_t *keys;   /* panels [ceil(frames / nr)] of [units of dim][nr] */
+    uint32_t *values; /* panels [ceil(dim / nr)] of [units of frames][nr] */
+    float *scores;    /* [ENG_MAX_QUERIES, tile] */
+    float *masks;     /* as scores; NULL: nothing is dropped */
+    void *queries;    /* f32: [ENG_MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
+    float *out;       /* [ENG_MAX_QUERIES, dim]  the same few cache sets; bf16: a left operand */
+    uint32_t *left;   /* bf16: the tile's weights as a left operand */
+    void *packing;    /* what laying operands out needs */
 } head_scratch;
 
 static size_t min_size(size_t a, size_t b)
@@ -52,24 +56,60 @@ static size_t min_size(size_t a, size_t b)
 static bool pack_head(const attention_run *r, const attention_part *p, size_t head, eng_arena *scratch, head_scratch *s)
 {
     const kern_table *k = &r->ctx->k;
-    size_t nr = k->gemm_blocks.nr, dim = r->dim, width = r->heads * dim;
+    eng_precision precision = r->precision;
+    size_t nr = eng_attention_blocks(k, precision)->nr, dim = r->dim, width = r->heads * dim;
     size_t key_panels = (p->frames + nr - 1) / nr, value_panels = (dim + nr - 1) / nr;
     s->tile = (ENG_KEY_TILE + nr - 1) / nr * nr;
-    s->keys = eng_arena_alloc(scratch, key_panels * nr * dim, sizeof(float));
-    s->values = eng_arena_alloc(scratch, value_panels * nr * p->frames, sizeof(float));
-    s->scores = eng_arena_alloc(scratch, ENG_MAX_QUERIES * s->tile, sizeof(float));
-    s->masks = NULL;
-    if (r->dropout.p > 0) {
-        s->masks = eng_arena_alloc(scratch, ENG_MAX_QUERIES * s->tile, sizeof(float));
-        if (!s->masks) return false;
+    bool rounds = precision == ENG_BF16, drops = r->dropout.p > 0;
+    size_t queries = rounds ? eng_attention_left_size(k, ENG_MAX_QUERIES, dim) : ENG_MAX_QUERIES * dim;
+    size_t weights = rounds ? eng_attention_left_size(k, ENG_MAX_QUERIES, s->tile) : 0;
+    struct {
+        void *place;
+        size_t count;
+    } wanted[] = {{&s->keys, key_panels * nr * eng_attention_units(precision, dim)},
+                  {&s->values, value_panels * nr * eng_attention_units(precision, p->frames)},
+                  {&s->scores, ENG_MAX_QUERIES * s->tile},
+                  {&s->masks, drops ? ENG_MAX_QUERIES * s->tile : 0},
+                  {&s->queries, queries},
+                  {&s->out, ENG_MAX_QUERIES * dim},
+                  {&s->left, weights},
+                  {&s->packing, eng_attention_scratch(k, precision, dim > s->tile ? dim : s->tile)}};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        void *block = eng_arena_alloc(scratch, wanted[i].count, sizeof(uint32_t));
+        if (!block) return false;
+        memcpy(wanted[i].place, &block, sizeof block);
     }
-    s->queries = eng_arena_alloc(scratch, ENG_MAX_QUERIES * dim, sizeof(float));
-    s->out = eng_arena_alloc(scratch, ENG_MAX_QUERIES * dim, sizeof(float));
-    if (!s->keys || !s->values || !s->scores || !s->queries || !s->out) return false;
+    if (!drops) s->masks = NULL;
     const float *keys = eng_row(r->qkv, p->begin) + width + head * dim, *values = keys + width;
-    eng_attention_pack_columns(k, p->frames, dim, keys, r->qkv.stride, s->keys);
-    eng_attention_pack_rows(k, p->frames, dim, values, r->qkv.stride, s->values);
+    eng_attention_pack_columns(k, precision, p->frames, dim, keys, r->qkv.stride, s->packing, s->keys);
+    eng_attention_pack_rows(k, precision, p->frames, dim, values, r->qkv.stride, s->values);
     return true;
+}
+
+/* A block's queries, as the products want them. */
+static void lay_out_queries(const attention_run *r, const head_scratch *s, const float *x, size_t queries)
+{
+    if (r->precision == ENG_BF16) {
+        eng_attention_pack_left(&r->ctx->k, queries, r->dim, x, r->qkv.stride, s->packing, s->queries);
+        return;
+    }
+    for (size_t i = 0; i < queries; i++)
+        memcpy((float *)s->queries + i * r->dim, x + i * r->qkv.stride, r->dim * sizeof *x);
+}
+
+/* out = (key > 0 ? out : 0) + P V for that tile. */
+static void weigh_tile(const attention_run *r, const head_scratch *s, size_t frames, size_t queries, size_t key,
+                       size_t keys)
+{
+    const kern_table *k = &r->ctx->k;
+    const void *left = s->scores;
+    if (r->precision == ENG_BF16) {
+        eng_attention_pack_left(k, queries, keys, s->scores, s->tile, s->packing, s->left);
+        left = s->left;
+    }
+    eng_attention_product(k, r->precision, queries, r->dim, eng_attention_units(r->precision, keys), left, s->tile,
+                          s->values, eng_attention_units(r->precision, frames), eng_attention_units(r->precision, key),
+                          s->out, r->dim, key > 0);
 }
 
 /* queries rows from query on, against all keys. */
@@ -77,18 +117,20 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
                          size_t query, size_t queries)
 {
     const kern_table *k = &r->ctx->k;
+    eng_precision precision = r->precision;
     float running_max[ENG_MAX_QUERIES], running_sum[ENG_MAX_QUERIES], rescale[ENG_MAX_QUERIES];
-    size_t dim = r->dim, first = p->begin + query, column = head * dim;
+    size_t dim = r->dim, units = eng_attention_units(precision, dim), first = p->begin + query, column = head * dim;
+    lay_out_queries(r, s, eng_row(r->qkv, first) + column, queries);
     for (size_t i = 0; i < queries; i++) {
         running_max[i] = -INFINITY;
         running_sum[i] = 0;
-        memcpy(s->queries + i * dim, eng_row(r->qkv, first + i) + column, dim * sizeof(float));
     }
     const float *gate = eng_row(r->gate, head) + first;
     const float *bias = r->bias.table + head * (2 * r->bias.reach - 1) + r->bias.reach - 1;
     for (size_t key = 0; key < p->frames; key += s->tile) {
         size_t keys = min_size(s->tile, p->frames - key);
-        eng_attention_product(k, queries, keys, dim, s->queries, dim, s->keys + key * dim, dim, 0, s->scores, s->tile, false);
+        eng_attention_product(k, precision, queries, keys, units, s->queries, dim, s->keys + key * units, units, 0,
+                              s->scores, s->tile, false);
         k->attention_softmax_f32(queries, keys, s->scores, s->tile, r->scale, gate,
                                  bias + ((ptrdiff_t)key - (ptrdiff_t)query), running_max, running_sum, rescale);
         if (key) k->scale_rows_f32(queries, dim, s->out, dim, rescale);
@@ -97,7 +139,7 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
                                 s->masks, s->tile);
             eng_attention_apply(k, queries, keys, s->masks, s->scores, s->tile);
         }
-        eng_attention_product(k, queries, dim, keys, s->scores, s->tile, s->values, p->frames, key, s->out, dim, key > 0);
+        weigh_tile(r, s, p->frames, queries, key, keys);
     }
     for (size_t i = 0; i < queries; i++) rescale[i] = 1.0f / running_sum[i];
     if (r->max) {
@@ -121,7 +163,7 @@ static void attention_task(void *arg, size_t task, size_t worker)
         r->failed[worker] = true;
         return;
     }
-    size_t block = min_size(ENG_QUERY_TILES * r->ctx->k.gemm_blocks.mr, ENG_MAX_QUERIES);
+    size_t block = eng_attention_queries(&r->ctx->k, r->precision);
     for (size_t q = 0; q < p->queries; q += block)
         attend_block(r, p, head, &s, p->first_query + q, min_size(block, p->queries - q));
     eng_arena_rewind(scratch, mark);
@@ -151,7 +193,8 @@ static void check_shapes(eng_batch batch, eng_tensor qkv, size_t heads, eng_tens
 }
 
 eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
-                                 eng_relative_bias bias, const eng_attention_dropout *dropout)
+                                 eng_relative_bias bias, eng_precision precision,
+                                 const eng_attention_dropout *dropout)
 {
     static const eng_attention_dropout none = {.p = 0};
     eng_attention_dropout drop = dropout ? *dropout : none;
@@ -175,8 +218,21 @@ eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor q
     }
     memset(failed, 0, threads * sizeof *failed);
     cut_parts(batch, parts);
-    attention_run run = {ctx, parts, qkv, gate, out, heads, dim, 1.0f / sqrtf((float)dim), bias, drop, max, inverse_sum,
-                         failed};
+    bool rounds = precision != ENG_F32 && ctx->k.bf16_is_fast && !ctx->tape;
+    attention_run run = {.ctx = ctx,
+                         .parts = parts,
+                         .qkv = qkv,
+                         .gate = gate,
+                         .out = out,
+                         .heads = heads,
+                         .dim = dim,
+                         .scale = 1.0f / sqrtf((float)dim),
+                         .bias = bias,
+                         .dropout = drop,
+                         .precision = rounds ? ENG_BF16 : ENG_F32,
+                         .max = max,
+                         .inverse_sum = inverse_sum,
+                         .failed = failed};
     eng_op_begin(ctx, "attention", qkv.rows, width, heads);
     eng_pool_run(ctx->pool, n * heads, attention_task, &run);
     eng_op_end(ctx);
@@ -189,7 +245,7 @@ eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor q
 }
 
 eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
-                         eng_relative_bias bias)
+                         eng_relative_bias bias, eng_precision precision)
 {
-    return eng_attention_dropped(ctx, batch, qkv, heads, gate, bias, NULL);
+    return eng_attention_dropped(ctx, batch, qkv, heads, gate, bias, precision, NULL);
 }

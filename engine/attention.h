@@ -5,6 +5,7 @@
 
 #include "engine/context.h"
 #include "engine/param.h"
+#include "engine/precision.h"
 #include "engine/random.h"
 
 /* The bias of head h for key - query = d is table[h * (2 * reach - 1) + reach - 1 + d], for |d| < reach. */
@@ -25,11 +26,13 @@ eng_tensor eng_relative_gate(eng_context *ctx, eng_tensor x, size_t heads, eng_g
 
 /* For each utterance and head: softmax(Q K^T / sqrt(dim) + gate_q * bias(k - q)) V. qkv [frames, 3 * width]: queries, keys
  * and values side by side, width = heads * dim. gate [heads, frames]. Returns [frames, width] in ctx->arena.
+ * precision: that of the linear layers around it. Unless it is f32, and where the CPU has fast instructions for bf16, both
+ * products are of operands rounded to bf16 with sums in f32 (there is no weight for int8 to quantise); on a tape never.
  * Backward: scores are recomputed tile by tile from queries, keys and the kept row maxima and sums; with P the weights,
  * dV = P^T dO, dP = dO V^T, dS = P * (dP - rowsum(dO * O)), dQ = dS K * scale, dK = dS^T Q * scale; gate and bias get
  * theirs by kern_table.attention_backward_f32. */
 eng_tensor eng_attention(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
-                         eng_relative_bias bias);
+                         eng_relative_bias bias, eng_precision precision);
 
 /* Dropout of attention probabilities, 0 <= p <= 1. Of an utterance with T frames, the probability of head h, query q and
  * key k, counted from its first frame, is dropped if number q * T + k (modulo 2^32) of the stream (seed, step, ids[u],
@@ -44,6 +47,7 @@ typedef struct eng_attention_dropout {
  * dropout NULL: eng_attention itself. Backward, the mask drawn again tile by tile: with D = mask / (1 - p),
  * dV = (D * P)^T dO and dP = D * (dO V^T); the rest as above. ids are kept until then. */
 eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor qkv, size_t heads, eng_tensor gate,
-                                 eng_relative_bias bias, const eng_attention_dropout *dropout);
+                                 eng_relative_bias bias, eng_precision precision,
+                                 const eng_attention_dropout *dropout);
 
 #endif

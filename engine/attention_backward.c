@@ -77,8 +77,8 @@ static void backward_tile(const backward_run *r, const head_panels *h, size_t he
     ptrdiff_t centre = (ptrdiff_t)(head * (2 * s->bias.reach - 1) + s->bias.reach - 1);
     ptrdiff_t entry = centre + (ptrdiff_t)key - (ptrdiff_t)(first - begin);
     float *dgate = s->gate.grad + head * s->gate.stride + first;
-    eng_attention_product(k, queries, keys, dim, h->queries, dim, h->keys + key * dim, dim, 0, h->scores, tile, false);
-    eng_attention_product(k, queries, keys, dim, h->dout, dim, h->values + key * dim, dim, 0, h->dscores, tile, false);
+    eng_attention_product(k, ENG_F32, queries, keys, dim, h->queries, dim, h->keys + key * dim, dim, 0, h->scores, tile, false);
+    eng_attention_product(k, ENG_F32, queries, keys, dim, h->dout, dim, h->values + key * dim, dim, 0, h->dscores, tile, false);
     if (drops) {
         eng_attention_masks(&s->dropout, s->dropout.ids[u], head, frames, first - begin, queries, key, keys, h->masks,
                             tile);
@@ -89,12 +89,12 @@ static void backward_tile(const backward_run *r, const head_panels *h, size_t he
                               delta, dgate, s->bias.grad ? s->bias.grad + entry : NULL);
     if (drops) eng_attention_apply(k, queries, keys, h->masks, h->scores, tile);
     k->transpose_f32(queries, keys, h->scores, tile, h->turned, ENG_MAX_QUERIES);
-    eng_attention_product(k, keys, dim, queries, h->turned, ENG_MAX_QUERIES, h->out_rows, queries, 0,
+    eng_attention_product(k, ENG_F32, keys, dim, queries, h->turned, ENG_MAX_QUERIES, h->out_rows, queries, 0,
                           h->dvalues + key * dim, dim, true);
     k->transpose_f32(queries, keys, h->dscores, tile, h->turned, ENG_MAX_QUERIES);
-    eng_attention_product(k, keys, dim, queries, h->turned, ENG_MAX_QUERIES, h->query_rows, queries, 0,
+    eng_attention_product(k, ENG_F32, keys, dim, queries, h->turned, ENG_MAX_QUERIES, h->query_rows, queries, 0,
                           h->dkeys + key * dim, dim, true);
-    eng_attention_product(k, queries, dim, keys, h->dscores, tile, h->key_rows, frames, key, h->dqueries, dim, key > 0);
+    eng_attention_product(k, ENG_F32, queries, dim, keys, h->dscores, tile, h->key_rows, frames, key, h->dqueries, dim, key > 0);
 }
 
 static void add_rows(const kern_table *k, size_t rows, size_t dim, const float *x, float *out, size_t ldo)
@@ -114,8 +114,8 @@ static void backward_block(const backward_run *r, const head_panels *h, size_t h
         memcpy(h->dout + i * dim, eng_grad_row(s->out, first + i) + column, dim * sizeof(float));
         delta[i] = k->dot_f32(dim, h->dout + i * dim, eng_row(s->out, first + i) + column);
     }
-    eng_attention_pack_rows(k, queries, dim, h->queries, dim, h->query_rows);
-    eng_attention_pack_rows(k, queries, dim, h->dout, dim, h->out_rows);
+    eng_attention_pack_rows(k, ENG_F32, queries, dim, h->queries, dim, h->query_rows);
+    eng_attention_pack_rows(k, ENG_F32, queries, dim, h->dout, dim, h->out_rows);
     for (size_t key = 0; key < frames; key += h->tile)
         backward_tile(r, h, head, u, first, queries, key, min_size(h->tile, frames - key), delta);
     add_rows(k, queries, dim, h->dqueries, eng_grad_row(s->qkv, first) + column, s->qkv.stride);
@@ -126,7 +126,7 @@ static void backward_task(void *arg, size_t head, size_t worker)
     backward_run *r = arg;
     const eng_attention_saved *s = r->s;
     const kern_table *k = &r->ctx->k;
-    size_t dim = r->dim, width = s->heads * dim, block = min_size(ENG_QUERY_TILES * k->gemm_blocks.mr, ENG_MAX_QUERIES);
+    size_t dim = r->dim, width = s->heads * dim, block = eng_attention_queries(k, ENG_F32);
     eng_arena *scratch = eng_pool_scratch(r->ctx->pool, worker);
     for (size_t u = 0; u < s->batch.n; u++) {
         size_t begin = s->batch.offset[u], frames = eng_batch_frames(s->batch, u), stride = s->qkv.stride;
@@ -137,9 +137,9 @@ static void backward_task(void *arg, size_t head, size_t worker)
             return;
         }
         const float *keys = eng_row(s->qkv, begin) + width + head * dim, *values = keys + width;
-        eng_attention_pack_columns(k, frames, dim, keys, stride, h.keys);
-        eng_attention_pack_columns(k, frames, dim, values, stride, h.values);
-        eng_attention_pack_rows(k, frames, dim, keys, stride, h.key_rows);
+        eng_attention_pack_columns(k, ENG_F32, frames, dim, keys, stride, NULL, h.keys);
+        eng_attention_pack_columns(k, ENG_F32, frames, dim, values, stride, NULL, h.values);
+        eng_attention_pack_rows(k, ENG_F32, frames, dim, keys, stride, h.key_rows);
         for (size_t q = 0; q < frames; q += block)
             backward_block(r, &h, head, u, begin + q, min_size(block, frames - q));
         add_rows(k, frames, dim, h.dkeys, eng_grad_row(s->qkv, begin) + width + head * dim, stride);

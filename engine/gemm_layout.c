@@ -56,6 +56,7 @@ static void copy_units(size_t n, const void *x, void *y)
     case 4: memcpy(y, x, 16); break;
     case 6: memcpy(y, x, 24); break;
     case 8: memcpy(y, x, 32); break;
+    case 16: memcpy(y, x, 64); break;
     default: memcpy(y, x, n * 4); break;
     }
 }
@@ -139,7 +140,7 @@ void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_
         }
         for (size_t r = 0; r < count; r++)
             for (size_t u = 0; u < deep; u += run)
-                memcpy(panel + u * mr + r * run, units + r * deep + u, run * sizeof *panel);
+                copy_units(run, units + r * deep + u, panel + u * mr + r * run);
     }
 }
 

@@ -1,5 +1,6 @@
 /* What the parts of the GEMM driver share: gemm.c walks over blocks, gemm_layout.c lays operands out for the
- * micro-kernels, packed.c packs weights. Only these three include this header. */
+ * micro-kernels, packed.c packs weights; attention's tiles are laid out alike (attention_parts.c). Only these four include
+ * this header. */
 #ifndef ENGINE_GEMM_PARTS_H
 #define ENGINE_GEMM_PARTS_H
 

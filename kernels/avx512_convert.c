@@ -41,7 +41,14 @@ static inline __m512i round_to_bf16(__m512 v)
 
 static void kern_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
 {
-    for (size_t i = 0; i < n; i += LANES) {
+    const __m512i upper_halves = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
+                                                  25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    size_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        const __m512i first = round_to_bf16(_mm512_loadu_ps(x + i)), second = round_to_bf16(_mm512_loadu_ps(x + i + LANES));
+        _mm512_storeu_si512(y + i, _mm512_permutex2var_epi16(first, upper_halves, second));
+    }
+    for (; i < n; i += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - i);
         const __m512i upper = round_to_bf16(_mm512_maskz_loadu_ps(lanes, x + i));
         _mm256_mask_storeu_epi16(y + i, lanes, _mm512_cvtepi32_epi16(_mm512_srli_epi32(upper, 16)));

@@ -107,7 +107,7 @@ static eng_tensor attention_forward(grad_op *c)
     eng_gate_weights w = {grad_op_vector(c, 2), grad_op_vector(c, 3), grad_op_vector(c, 4)};
     eng_tensor gate = eng_relative_gate(c->ctx, x, HEADS, w);
     eng_relative_bias bias = {c->input[5].data, REACH, c->input[5].grad};
-    return eng_attention(c->ctx, (eng_batch){3, offsets}, grad_op_tensor(c, 1, FRAMES, 3 * WIDTH), HEADS, gate, bias);
+    return eng_attention(c->ctx, (eng_batch){3, offsets}, grad_op_tensor(c, 1, FRAMES, 3 * WIDTH), HEADS, gate, bias, ENG_F32);
 }
 
 Test(gradients, attention)
@@ -131,7 +131,7 @@ static eng_tensor dropped_forward(grad_op *c)
 {
     eng_relative_bias bias = {c->input[2].data, REACH, c->input[2].grad};
     return eng_attention_dropped(c->ctx, (eng_batch){3, offsets}, grad_op_tensor(c, 0, FRAMES, 3 * WIDTH), HEADS,
-                                 grad_op_tensor(c, 1, HEADS, FRAMES), bias, &dropout);
+                                 grad_op_tensor(c, 1, HEADS, FRAMES), bias, ENG_F32, &dropout);
 }
 
 Test(gradients, attention_with_dropout)
@@ -154,7 +154,8 @@ Test(dropout, attention_probabilities)
         for (size_t j = 0; j < 3 * WIDTH; j++) eng_row(qkv, i)[j] = j < 2 * WIDTH ? 0 : 1;
     for (size_t i = 0; i < HEADS * FRAMES; i++) gate.data[i] = 0;
     eng_relative_bias bias = {table, REACH, NULL};
-    eng_tensor out = eng_attention_dropped(&e->ctx, (eng_batch){3, offsets}, qkv, HEADS, gate, bias, &dropout);
+    eng_tensor out = eng_attention_dropped(&e->ctx, (eng_batch){3, offsets}, qkv, HEADS, gate, bias, ENG_F32,
+                                           &dropout);
     cr_assert(eng_good(&e->ctx));
     size_t kept = 0, all = 0;
     for (size_t u = 0; u < 3; u++) {
