@@ -174,6 +174,11 @@ static void run_to_pairs(ops_data *d)
     d->k.f32_to_bf16_pairs(VECTOR, d->a, d->b, (void *)d->out);
 }
 
+static void run_to_runs(ops_data *d)
+{
+    d->k.f32_to_bf16_runs(VECTOR / WIDTH, WIDTH, d->a, WIDTH, 16, 16 * (VECTOR / WIDTH), (void *)d->out);
+}
+
 static void run_from_pairs(ops_data *d)
 {
     d->k.bf16_pairs_to_f32(VECTOR, (const void *)d->half, d->out, d->out + VECTOR);
@@ -309,6 +314,7 @@ static const op ops[] = {
     {"bf16_to_f32", "65536", run_from_bf16, 6 * VECTOR, VECTOR, IN_FLOATS},
     {"f32_to_bf16", "65536", run_to_bf16, 6 * VECTOR, VECTOR, IN_HALVES},
     {"f32_to_bf16_pairs", "65536", run_to_pairs, 12 * VECTOR, 2 * VECTOR, IN_HALVES},
+    {"f32_to_bf16_runs", "64x1024", run_to_runs, 6 * VECTOR, VECTOR, IN_HALVES},
     {"bf16_pairs_to_f32", "65536", run_from_pairs, 12 * VECTOR, 2 * VECTOR, IN_FLOATS},
     {"quantise_u8", "65536", run_quantise, 5 * VECTOR, VECTOR, IN_BYTES},
     {"absmax", "65536", run_absmax, 4 * VECTOR, 1, IN_FLOATS},

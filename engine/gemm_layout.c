@@ -126,6 +126,10 @@ void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_
             if (p->widened) round_bf16(k, mr * depth, panel);
             continue;
         }
+        if (p->precision == ENG_BF16 && run > 1) {
+            k->f32_to_bf16_runs(count, n, a, p->a.ld, run, mr * run, (uint32_t *)panel);
+            continue;
+        }
         uint32_t *units = scratch;
         for (size_t r = 0; r < count; r++) {
             float inverse = 0;

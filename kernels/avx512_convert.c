@@ -39,15 +39,18 @@ static inline __m512i round_to_bf16(__m512 v)
     return _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u, _mm512_set1_epi32(0x400000));
 }
 
-static void kern_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
+static inline __m512i bf16_of_32(__m512 first, __m512 second)
 {
     const __m512i upper_halves = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
                                                   25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    return _mm512_permutex2var_epi16(round_to_bf16(first), upper_halves, round_to_bf16(second));
+}
+
+static void kern_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
+{
     size_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        const __m512i first = round_to_bf16(_mm512_loadu_ps(x + i)), second = round_to_bf16(_mm512_loadu_ps(x + i + LANES));
-        _mm512_storeu_si512(y + i, _mm512_permutex2var_epi16(first, upper_halves, second));
-    }
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        _mm512_storeu_si512(y + i, bf16_of_32(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + i + LANES)));
     for (; i < n; i += LANES) {
         const __mmask16 lanes = kern_lanes_avx512(n - i);
         const __m512i upper = round_to_bf16(_mm512_maskz_loadu_ps(lanes, x + i));
@@ -77,6 +80,27 @@ static void kern_bf16_pairs_to_f32_avx512(size_t n, const uint32_t *x, float *lo
     }
 }
 
+static void kern_f32_to_bf16_runs_avx512(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride,
+                                         uint32_t *y)
+{
+    const __mmask16 units = kern_lanes_avx512(run);
+    for (size_t i = 0; i < rows; i++) {
+        const float *row = x + i * ldx;
+        uint32_t *to = y + i * run;
+        for (size_t j = 0; j < n; j += 2 * run, to += stride) {
+            const size_t left = n - j < 2 * run ? n - j : 2 * run;
+            if (left == 2 * LANES) {
+                _mm512_storeu_si512(to, bf16_of_32(_mm512_loadu_ps(row + j), _mm512_loadu_ps(row + j + LANES)));
+                continue;
+            }
+            const __mmask16 first = kern_lanes_avx512(left), second = left > LANES ? kern_lanes_avx512(left - LANES) : 0;
+            const __m512i pairs =
+                bf16_of_32(_mm512_maskz_loadu_ps(first, row + j), _mm512_maskz_loadu_ps(second, row + j + LANES));
+            _mm512_mask_storeu_epi32(to, units, pairs);
+        }
+    }
+}
+
 void kern_table_fill_avx512_convert(kern_table *t)
 {
     t->f16_to_f32 = kern_f16_to_f32_avx512;
@@ -85,4 +109,5 @@ void kern_table_fill_avx512_convert(kern_table *t)
     t->f32_to_bf16 = kern_f32_to_bf16_avx512;
     t->f32_to_bf16_pairs = kern_f32_to_bf16_pairs_avx512;
     t->bf16_pairs_to_f32 = kern_bf16_pairs_to_f32_avx512;
+    t->f32_to_bf16_runs = kern_f32_to_bf16_runs_avx512;
 }

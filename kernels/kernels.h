@@ -189,6 +189,10 @@ typedef struct kern_table {
     void (*f32_to_bf16_pairs)(size_t n, const float *low, const float *high, uint32_t *y);
     void (*bf16_pairs_to_f32)(size_t n, const uint32_t *x, float *low, float *high);
 
+    /* Rows of n floats, rounded as by f32_to_bf16, to units in runs, as gemm_bf16 takes its A where run > 1, run <= 16: unit p
+     * of row i at y[p / run * stride + i * run + p % run]; zeros fill the last run up. */
+    void (*f32_to_bf16_runs)(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride, uint32_t *y);
+
     /* ---- Backward ---------------------------------------------------------------------------------------- */
     /* d* is the gradient of a scalar loss with respect to *. "+=" adds to what is there, rounding once an addition, so
      * gradients start at 0 and gather over calls. Outputs overlap neither inputs nor each other. What is gathered over

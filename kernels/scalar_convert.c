@@ -82,6 +82,17 @@ static void kern_bf16_pairs_to_f32_scalar(size_t n, const uint32_t *x, float *lo
     }
 }
 
+static void kern_f32_to_bf16_runs_scalar(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride,
+                                         uint32_t *y)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t p = 0; 2 * p < n || p % run != 0; p++) {
+            const uint32_t low = 2 * p < n ? float_to_bf16(x[i * ldx + 2 * p]) : 0u;
+            const uint32_t high = 2 * p + 1 < n ? float_to_bf16(x[i * ldx + 2 * p + 1]) : 0u;
+            y[p / run * stride + i * run + p % run] = low | high << 16;
+        }
+}
+
 void kern_table_fill_scalar_convert(kern_table *t)
 {
     t->f16_to_f32 = kern_f16_to_f32_scalar;
@@ -90,4 +101,5 @@ void kern_table_fill_scalar_convert(kern_table *t)
     t->f32_to_bf16 = kern_f32_to_bf16_scalar;
     t->f32_to_bf16_pairs = kern_f32_to_bf16_pairs_scalar;
     t->bf16_pairs_to_f32 = kern_bf16_pairs_to_f32_scalar;
+    t->f32_to_bf16_runs = kern_f32_to_bf16_runs_scalar;
 }

@@ -47,6 +47,7 @@ static const conf_test tests[] = {
     {KERNEL(f32_to_bf16), "exact"},
     {KERNEL(f32_to_bf16_pairs), "exact"},
     {KERNEL(bf16_pairs_to_f32), "exact"},
+    {KERNEL(f32_to_bf16_runs), "exact"},
     {KERNEL(transpose_f32), "exact"},
     {KERNEL(channel_sum_f32), "exact"},
     {KERNEL(channel_dot_f32), "exact"},

@@ -160,6 +160,7 @@ void conf_f32_to_f16(conf_run *r);
 void conf_bf16_to_f32(conf_run *r);
 void conf_f32_to_bf16(conf_run *r);
 void conf_f32_to_bf16_pairs(conf_run *r);
+void conf_f32_to_bf16_runs(conf_run *r);
 void conf_bf16_pairs_to_f32(conf_run *r);
 void conf_transpose_f32(conf_run *r);
 void conf_channel_sum_f32(conf_run *r);

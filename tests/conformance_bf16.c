@@ -182,6 +182,42 @@ void conf_f32_to_bf16_pairs(conf_run *r)
     }
 }
 
+/* Runs of 16, as AMX takes them, and of another length. What lies between a run's rows and the next run stays as it is:
+ * conf_place's guards are between the rows of y, which are runs. */
+static void to_runs_case(conf_run *r, size_t rows, size_t n, size_t run, conf_values values)
+{
+    const size_t mark = conf_mark(r), ldx = n + conf_below(r, 2) * 5, whole = (rows + conf_below(r, 3)) * run;
+    const size_t runs = ((n + 1) / 2 + run - 1) / run, used = rows * run;
+    conf_case(r, "rows %zu n %zu ldx %zu run %zu of %zu values %d", rows, n, ldx, run, whole, (int)values);
+    const float *x = conf_f32_filled(r, rows, n, ldx, values);
+    uint32_t *want = conf_place(r, runs, used, whole, sizeof *want), *got = conf_place(r, runs, used, whole, sizeof *got);
+    r->ref->f32_to_bf16_runs(rows, n, x, ldx, run, whole, want);
+    r->sut->f32_to_bf16_runs(rows, n, x, ldx, run, whole, got);
+    for (size_t u = 0; u < runs; u++)
+        for (size_t i = 0; i < rows; i++)
+            for (size_t q = 0; q < run; q++) {
+                const size_t at = u * whole + i * run + q, element = 2 * (u * run + q);
+                const float low = element < n ? x[i * ldx + element] : 0.0f;
+                const float high = element + 1 < n ? x[i * ldx + element + 1] : 0.0f;
+                if (!same_half(got[at] & 0xffffu, want[at] & 0xffffu, low) ||
+                    !same_half(got[at] >> 16, want[at] >> 16, high))
+                    conf_fail(r, "run %zu row %zu unit %zu: got %08x, want %08x", u, i, q, (unsigned)got[at],
+                              (unsigned)want[at]);
+            }
+    r->compared += runs * used;
+    conf_release(r, mark);
+}
+
+void conf_f32_to_bf16_runs(conf_run *r)
+{
+    for (size_t n = 0; n < 2 * TAILS; n++)
+        for (size_t rows = 0; rows < 5; rows++)
+            for (size_t v = 0; v < CONF_VALUES_COUNT && !r->failed; v++) {
+                to_runs_case(r, rows, n, 16, (conf_values)v);
+                to_runs_case(r, rows, n, 1 + conf_below(r, 16), (conf_values)v);
+            }
+}
+
 void conf_bf16_pairs_to_f32(conf_run *r)
 {
     uint32_t next = 0;

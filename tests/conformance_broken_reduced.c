@@ -234,6 +234,32 @@ static void pairs_of_null(size_t n, const float *low, const float *high, uint32_
     good.f32_to_bf16_pairs(n, low, high != NULL ? high : low, y);
 }
 
+static void runs_unfilled(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride, uint32_t *y)
+{
+    const size_t whole = n / (2 * run) * (2 * run);
+    good.f32_to_bf16_runs(rows, whole, x, ldx, run, stride, y);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = whole; j + 1 < n; j += 2)
+            good.f32_to_bf16_runs(1, 2, x + i * ldx + j, ldx, 1, 1,
+                                  y + whole / 2 / run * stride + i * run + (j - whole) / 2);
+}
+
+static void runs_side_by_side(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride, uint32_t *y)
+{
+    (void)stride;
+    good.f32_to_bf16_runs(rows, n, x, ldx, run, rows * run, y);
+}
+
+static void runs_swapped(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride, uint32_t *y)
+{
+    good.f32_to_bf16_runs(rows, n, x, ldx, run, stride, y);
+    for (size_t p = 0; 2 * p < n; p++)
+        for (size_t i = 0; i < rows; i++) {
+            uint32_t *unit = y + p / run * stride + i * run + p % run;
+            *unit = *unit << 16 | *unit >> 16;
+        }
+}
+
 static void unpaired_swapped(size_t n, const uint32_t *x, float *low, float *high)
 {
     good.bf16_pairs_to_f32(n, x, high != NULL ? high : low, high != NULL ? low : NULL);
@@ -271,6 +297,9 @@ static const conf_breakage breakages[] = {
     {"f32_to_bf16_pairs", "truncates the upper half", (conf_kernel)pairs_truncated},
     {"f32_to_bf16_pairs", "flushes subnormals, as AVX512-BF16 does", (conf_kernel)pairs_flushed},
     {"f32_to_bf16_pairs", "doubles a row that stands alone", (conf_kernel)pairs_of_null},
+    {"f32_to_bf16_runs", "leaves the last run as it was", (conf_kernel)runs_unfilled},
+    {"f32_to_bf16_runs", "writes runs without a gap", (conf_kernel)runs_side_by_side},
+    {"f32_to_bf16_runs", "swaps the halves", (conf_kernel)runs_swapped},
     {"bf16_pairs_to_f32", "swaps the halves", (conf_kernel)unpaired_swapped},
     {"bf16_pairs_to_f32", "leaves the lower half in the upper one", (conf_kernel)unpaired_unmasked},
 };

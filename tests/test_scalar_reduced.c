@@ -80,6 +80,18 @@ Test(scalar_reduced, absmax_keeps_nan)
     cr_assert(isnan(t.absmax_f32(3, bad)));
 }
 
+Test(scalar_reduced, runs_hold_rows_in_turn)
+{
+    const kern_table t = scalar();
+    const float x[2][6] = {{1, 2, 3, 4, -1, 99}, {0.5f, 1.00390625f, 1.01171875f, 0, 8, 99}}; /* ties as below */
+    uint32_t y[2 * 6];
+    memset(y, 0xee, sizeof y);
+    t.f32_to_bf16_runs(2, 5, x[0], 6, 2, 6, y);
+    const uint32_t want[2 * 6] = {0x40003f80, 0x40804040, 0x3f803f00, 0x3f82, 0xeeeeeeee, 0xeeeeeeee,
+                                  0xbf80,     0,          0x4100,     0,      0xeeeeeeee, 0xeeeeeeee};
+    for (size_t i = 0; i < 12; i++) cr_assert_eq(y[i], want[i], "%zu: %08x", i, y[i]);
+}
+
 Test(scalar_reduced, pairs_hold_two_rows)
 {
     const kern_table t = scalar();
