@@ -49,22 +49,24 @@ static void round_bf16(const kern_table *k, size_t n, float *x)
     }
 }
 
-static void copy_units(size_t n, const void *x, void *y)
+static inline __attribute__((always_inline)) void split_units(size_t count, size_t width, const uint32_t *x,
+                                                              uint32_t *step, size_t panel)
 {
-    /* constant sizes become one or two moves */
-    switch (n) {
-    case 4: memcpy(y, x, 16); break;
-    case 6: memcpy(y, x, 24); break;
-    case 8: memcpy(y, x, 32); break;
-    case 16: memcpy(y, x, 64); break;
-    default: memcpy(y, x, n * 4); break;
-    }
+    for (; count >= width; count -= width, x += width, step += panel) memcpy(step, x, width * sizeof *x);
+    if (count) memcpy(step, x, count * sizeof *x);
 }
 
-/* A row of x that already is a step of k, `count` columns, to that step of panels `width` wide and `panel` units apart. */
+/* A row of x that already is a step of k, `count` columns, to that step of panels `width` wide and `panel` units apart.
+ * Constant widths become one or two moves. */
 static void split_row(size_t count, size_t width, const uint32_t *x, uint32_t *step, size_t panel)
 {
-    for (size_t i = 0; i < count; i += width) copy_units(eng_min(width, count - i), x + i, step + i / width * panel);
+    switch (width) {
+    case 4: split_units(count, 4, x, step, panel); break;
+    case 6: split_units(count, 6, x, step, panel); break;
+    case 8: split_units(count, 8, x, step, panel); break;
+    case 16: split_units(count, 16, x, step, panel); break;
+    default: split_units(count, width, x, step, panel);
+    }
 }
 
 /* Runs of A that lies as [k, m], in bf16: a run's steps, then its columns to rows. */
@@ -143,8 +145,7 @@ void eng_layout_left(const eng_product_plan *p, size_t first, size_t rows, size_
             continue;
         }
         for (size_t r = 0; r < count; r++)
-            for (size_t u = 0; u < deep; u += run)
-                copy_units(run, units + r * deep + u, panel + u * mr + r * run);
+            split_row(deep, run, units + r * deep, (uint32_t *)panel + r * run, mr * run);
     }
 }
 
@@ -153,7 +154,7 @@ void eng_layout_right(const eng_product_plan *p, size_t first, size_t n, size_t 
 {
     const kern_table *k = p->k;
     size_t nr = p->blocks->nr, ld = p->b.ld, group = p->group;
-    bool floats = p->precision == ENG_F32 || p->widened;
+    bool floats = p->precision == ENG_F32;
     if (p->b.transposed) {
         const float *b = p->b.data + first * ld + p0 * group;
         if (floats) {
@@ -174,7 +175,6 @@ void eng_layout_right(const eng_product_plan *p, size_t first, size_t n, size_t 
             memset(panel + i * nr + n, 0, (nr - n) * sizeof *panel);
         }
     }
-    if (p->widened) round_bf16(k, nr * depth, (float *)panel);
 }
 
 void eng_layout_widened(const eng_product_plan *p, size_t first, size_t p0, size_t depth, float *panel)
