@@ -270,7 +270,7 @@ static peak_loops f32_loops(const bench_run *run)
 eng_precision bench_peak_precision(const bench_run *run, eng_precision p)
 {
 #if defined(__x86_64__)
-    const unsigned caps = kern_cpu_probe().caps;
+    const unsigned caps = run->ctx.k.caps;
     if (tier_of(run) == KERN_TIER_AVX512) {
         if (caps & KERN_CAP_AMX) return p;
         if (p == ENG_BF16 && caps & KERN_CAP_AVX512_BF16 && !(caps & KERN_CAP_SLOW_BF16)) return ENG_BF16;
@@ -278,7 +278,7 @@ eng_precision bench_peak_precision(const bench_run *run, eng_precision p)
     }
 #endif
 #ifdef BENCH_NEON_DOT
-    if (p == ENG_INT8 && tier_of(run) == KERN_TIER_NEON && kern_cpu_probe().caps & KERN_CAP_NEON_DOT) return ENG_INT8;
+    if (p == ENG_INT8 && tier_of(run) == KERN_TIER_NEON && run->ctx.k.caps & KERN_CAP_NEON_DOT) return ENG_INT8;
 #endif
     (void)run, (void)p;
     return ENG_F32;
@@ -368,7 +368,7 @@ static double reduced_peak(const bench_run *run, size_t threads, eng_precision p
     double sum = 0;
     loops.filled = NULL;
 #if defined(__x86_64__)
-    const bool tiles = kern_cpu_probe().caps & KERN_CAP_AMX;
+    const bool tiles = run->ctx.k.caps & KERN_CAP_AMX;
     const double products = 16.0 * 16 * 16 * TILES * TILE_STEPS; /* of units */
     if (p == ENG_BF16 && tiles) loops = (peak_loops){tiles_bf16, NULL, 2.0 * 2 * products};
     else if (p == ENG_INT8 && tiles) loops = (peak_loops){tiles_int8, NULL, 2.0 * 4 * products};

@@ -285,6 +285,10 @@ const char *kern_tier_name(kern_tier tier);
 /* Finds the tier of that name. Returns false when there is none. */
 bool kern_tier_find(const char *name, kern_tier *tier);
 
+/* Finds the tier and the capabilities that "TIER" or "TIER-CAP-CAP.." names: without those of "bf16", "vnni", "dotprod"
+ * and "amx" that it lists. all: those there are. Returns false when there is no such tier or capability. */
+bool kern_tier_parse(const char *name, unsigned all, kern_tier *tier, unsigned *caps);
+
 /* Each tier's own overrides, and each capability's; only kern_table_fill calls them. */
 void kern_table_fill_scalar(kern_table *t);
 void kern_table_fill_neon(kern_table *t);

@@ -85,12 +85,49 @@ const char *kern_tier_name(kern_tier tier)
     return (unsigned)tier < KERN_TIER_COUNT ? tier_names[tier] : "unknown";
 }
 
-bool kern_tier_find(const char *name, kern_tier *tier)
+static bool is(const char *name, size_t length, const char *wanted)
+{
+    return strlen(wanted) == length && memcmp(name, wanted, length) == 0;
+}
+
+static bool find_tier(const char *name, size_t length, kern_tier *tier)
 {
     for (unsigned i = 0; i < KERN_TIER_COUNT; i++)
-        if (strcmp(name, tier_names[i]) == 0) {
+        if (is(name, length, tier_names[i])) {
             *tier = (kern_tier)i;
             return true;
         }
     return false;
+}
+
+bool kern_tier_find(const char *name, kern_tier *tier)
+{
+    return find_tier(name, strlen(name), tier);
+}
+
+bool kern_tier_parse(const char *name, unsigned all, kern_tier *tier, unsigned *caps)
+{
+    static const struct {
+        const char *name;
+        unsigned cap;
+    } known[] = {{"bf16", KERN_CAP_AVX512_BF16 | KERN_CAP_SLOW_BF16},
+                 {"vnni", KERN_CAP_AVX512_VNNI},
+                 {"dotprod", KERN_CAP_NEON_DOT},
+                 {"amx", KERN_CAP_AMX}};
+    const size_t length = strcspn(name, "-");
+    kern_tier found;
+    unsigned left = all;
+    if (!find_tier(name, length, &found)) return false;
+    for (const char *at = name + length; *at;) {
+        const size_t n = strcspn(++at, "-");
+        unsigned out = 0;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (is(at, n, known[i].name)) out = known[i].cap;
+        if (out == 0) return false;
+        left &= ~out;
+        at += n;
+    }
+    *tier = found;
+    *caps = left;
+    return true;
 }

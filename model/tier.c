@@ -8,10 +8,13 @@ eng_status mdl_choose_tier(const char *name, kern_table *k, eng_error *err)
     kern_tier tier = cpu.best;
     if (!name) name = getenv("WLM_CPU");
     if (name && *name) {
-        if (!kern_tier_find(name, &tier))
-            return eng_fail(err, ENG_E_USAGE, "unknown CPU tier \"%s\"; expected scalar, neon, avx2 or avx512", name);
+        if (!kern_tier_parse(name, cpu.caps, &tier, &cpu.caps))
+            return eng_fail(err, ENG_E_USAGE,
+                            "unknown CPU tier \"%s\"; expected scalar, neon, avx2 or avx512, without some of its extensions "
+                            "where -bf16, -vnni, -amx or -dotprod follows",
+                            name);
         if (!(cpu.tiers >> tier & 1))
-            return eng_fail(err, ENG_E_USAGE, "CPU tier %s is not available here; the best is %s", name,
+            return eng_fail(err, ENG_E_USAGE, "CPU tier %s is not available here; the best is %s", kern_tier_name(tier),
                             kern_tier_name(cpu.best));
     }
     if (!kern_table_fill(k, tier, cpu.caps))

@@ -113,6 +113,38 @@ Test(table, capabilities_replace_their_kernels_alone)
         }
 }
 
+Test(table, names_leave_capabilities_out)
+{
+    const unsigned all = KERN_CAP_AVX512_BF16 | KERN_CAP_AVX512_VNNI | KERN_CAP_SLOW_BF16 | KERN_CAP_AMX | KERN_CAP_NEON_DOT;
+    static const struct {
+        const char *name;
+        kern_tier tier;
+        unsigned without;
+    } good[] = {{"scalar", KERN_TIER_SCALAR, 0},
+                {"avx512", KERN_TIER_AVX512, 0},
+                {"avx512-amx", KERN_TIER_AVX512, KERN_CAP_AMX},
+                {"avx512-vnni-amx", KERN_TIER_AVX512, KERN_CAP_AMX | KERN_CAP_AVX512_VNNI},
+                {"avx512-bf16", KERN_TIER_AVX512, KERN_CAP_AVX512_BF16 | KERN_CAP_SLOW_BF16},
+                {"neon-dotprod", KERN_TIER_NEON, KERN_CAP_NEON_DOT}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        kern_tier tier = KERN_TIER_COUNT;
+        unsigned caps = 0;
+        cr_assert(kern_tier_parse(good[i].name, all, &tier, &caps), "%s", good[i].name);
+        cr_assert_eq(tier, good[i].tier, "%s", good[i].name);
+        cr_assert_eq(caps, all & ~good[i].without, "%s", good[i].name);
+        cr_assert(kern_tier_parse(good[i].name, 0, &tier, &caps));
+        cr_assert_eq(caps, 0u, "%s", good[i].name);
+    }
+    static const char *const bad[] = {"", "-amx", "avx", "avx5120", "avx512-", "avx512--amx", "avx512-am", "avx512-amx-",
+                                      "avx512-avx2", "avx512+amx"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        kern_tier tier = KERN_TIER_COUNT;
+        unsigned caps = 77;
+        cr_assert(!kern_tier_parse(bad[i], all, &tier, &caps), "%s", bad[i]);
+        cr_assert(tier == KERN_TIER_COUNT && caps == 77, "%s", bad[i]);
+    }
+}
+
 #ifdef KERN_HAVE_AVX512_BF16
 /* Slow bf16 is there, and not preferred. */
 Test(table, slow_bf16_is_not_preferred)
