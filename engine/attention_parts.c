@@ -20,7 +20,8 @@ const kern_gemm_blocks *eng_attention_blocks(const kern_table *k, eng_precision 
 
 size_t eng_attention_queries(const kern_table *k, eng_precision precision)
 {
-    return ENG_MAX_QUERIES - ENG_MAX_QUERIES % eng_attention_blocks(k, precision)->mr;
+    size_t mr = eng_attention_blocks(k, precision)->mr;
+    return mr < ENG_MAX_QUERIES ? ENG_MAX_QUERIES / mr * mr : ENG_MAX_QUERIES;
 }
 
 size_t eng_attention_units(eng_precision precision, size_t depth)

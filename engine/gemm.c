@@ -143,13 +143,14 @@ static bool run_block(const eng_product_plan *p, eng_arena *scratch, product_blo
 }
 
 /* How many rows are laid out at a time: m split evenly in blocks of at most mc, each a multiple of mr; more blocks when
- * more tasks are wanted, as long as a block has some tiles to spread the fetching of W over, and equally many for each
- * thread. */
+ * more tasks are wanted, as long as a block has some tiles to spread the fetching of W over, or where a tile is as large
+ * as some, two of them; and equally many for each thread. */
 static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks, size_t threads)
 {
     enum { LEAST_ROWS = 64 };
-    size_t blocks = eng_ceil_div(m, b.mc), most = eng_ceil_div(m, LEAST_ROWS);
-    if (blocks < tasks) blocks = eng_min(tasks, most);
+    size_t least = 2 * b.mr > LEAST_ROWS ? 2 * b.mr : LEAST_ROWS;
+    size_t blocks = eng_ceil_div(m, b.mc), most = eng_ceil_div(m, least);
+    if (blocks < tasks) blocks = blocks > most ? blocks : eng_min(tasks, most);
     if (blocks > threads) blocks = blocks / threads * threads; /* the same number for each */
     return eng_ceil_div(eng_ceil_div(m, blocks), b.mr) * b.mr;
 }

@@ -1,8 +1,9 @@
 /* GEMM micro-kernels of bf16 and of 8-bit integers on AMX: tiles of 16 rows of 64 bytes, and two instructions that
  * multiply them (Intel SDM, TDPBF16PS and TDPBUSD; 16 x 16 sums, 16 units of k at a time). Four sums, 32 x 32, take two
- * tiles of A and two of B a step: as few loads as eight tile registers allow. A panel of B is 64 wide, as everywhere in
- * this tier, and a tile of it is 16 of its rows; rows of A lie in runs of 16 units (kern_gemm_blocks.run), so that a
- * tile of it is 1 KB in one piece. A library of its own: few CPUs have AMX, and the system must be asked for it
+ * tiles of A and two of B a step: as few loads as eight tile registers allow. A call goes over 128 rows and 64 columns
+ * in such squares: to configure the registers takes as long as a dozen multiplications. A panel of B is 64 wide, as
+ * everywhere in this tier, and a tile of it is 16 of its rows; rows of A lie in runs of 16 units (kern_gemm_blocks.run),
+ * so that a tile of it is 1 KB in one piece. A library of its own: few CPUs have AMX, and the system must be asked for it
  * (kern_cpu_probe). Contract: kernels.h. */
 #include "kernels/avx512.h"
 
@@ -14,10 +15,12 @@
 #error "compile this file with the flags of the avx512 tier and of AMX"
 #endif
 
-enum { MR = 32, NR = 64, SIDE = 16, HALF = 2 * SIDE, TILE_BYTES = 64 };
+enum { MR = 128, NR = 64, SIDE = 16, SQUARE = 2 * SIDE, TILE_BYTES = 64 };
 
-/* Depth: 32 rows of A and 64 columns of B, 4 bytes a unit, 64 and 128 KB beside each other in L2. */
-static const kern_gemm_blocks blocks_amx = {.mr = MR, .nr = NR, .kc = 512, .mc = 8 * MR, .nc = 64 * NR, .run = SIDE};
+/* 256 rows of A and 64 columns of B, 4 bytes a unit, take 512 and 128 KB of L2; those of 8-bit integers, whose depth is
+ * not cut, up to 512 KB for 128 rows. */
+static const kern_gemm_blocks blocks_bf16 = {.mr = MR, .nr = NR, .kc = 512, .mc = 2 * MR, .nc = 64 * NR, .run = SIDE};
+static const kern_gemm_blocks blocks_i8 = {.mr = MR, .nr = NR, .kc = 512, .mc = MR, .nc = 64 * NR, .run = SIDE};
 
 /* What a tile register holds. Sums: 0 1 / 2 3, rows down, columns across; A: 4 5; B: 6 7. The intrinsics want numbers. */
 typedef struct tile_config {
@@ -42,7 +45,7 @@ static const _Alignas(64) tile_config whole = {
 /* m <= 32 rows and n <= 32 columns; a register that none of them reaches is left out. */
 static void configure(size_t m, size_t n)
 {
-    if (m == MR && n == HALF) {
+    if (m == SQUARE && n == SQUARE) {
         _tile_loadconfig(&whole);
         return;
     }
@@ -64,8 +67,8 @@ typedef struct tile_shape {
     bool below, beside;
 } tile_shape;
 
-/* What arrives while a half is computed: what the driver asks for, and the half's lines of C, which would else be waited
- * for one after the other when its sums are stored (their rows are often 4 KB apart). */
+/* What arrives while a square is computed: what the driver asks for, and the square's lines of C, which would else be
+ * waited for one after the other when its sums are stored (their rows are often 4 KB apart). */
 typedef struct fetching {
     uintptr_t start;
     size_t step;
@@ -77,11 +80,8 @@ typedef struct fetching {
 static inline __attribute__((always_inline)) void fetch(fetching *f)
 {
     KERN_UNROLL
-    for (int i = 0; i < SIDE / 4; i++) {
-        _mm_prefetch((const char *)f->start, _MM_HINT_T1);
-        _mm_prefetch((const char *)(f->start + 64), _MM_HINT_T1);
-        f->start += f->step;
-    }
+    for (int i = 0; i < 4; i++) _mm_prefetch((const char *)(f->start + 64 * (uintptr_t)i), _MM_HINT_T1);
+    f->start += f->step;
     KERN_UNROLL
     for (int i = 0; i < 2; i++) {
         __builtin_prefetch((const void *)f->c, 1);
@@ -117,11 +117,11 @@ static inline __attribute__((always_inline)) void fetch(fetching *f)
             STEP(multiply);                                                                \
         }                                                                                  \
         if (p < k) {                                                                       \
-            uint32_t last[SIDE * HALF] = {0};                                              \
+            uint32_t last[SIDE * SQUARE] = {0};                                              \
             for (size_t i = 0; i < k - p; i++)                                             \
-                memcpy(last + i * HALF, b + i * ldb, (shape.beside ? HALF : SIDE) * 4);    \
+                memcpy(last + i * SQUARE, b + i * ldb, (shape.beside ? SQUARE : SIDE) * 4);    \
             written(last);                                                                 \
-            b = last, ldb = HALF;                                                          \
+            b = last, ldb = SQUARE;                                                          \
             STEP(multiply);                                                                \
         }                                                                                  \
     } while (0)
@@ -163,42 +163,66 @@ static inline __attribute__((always_inline)) void store(tile_shape shape, void *
     if (shape.below && shape.beside) _tile_stored(3, to + SIDE * row_bytes + TILE_BYTES, row_bytes);
 }
 
-/* 32 columns from j on: what their width is, and registers for them, unless those of the columns before do. */
-static size_t begin_half(size_t m, size_t n, size_t j, tile_shape *shape)
+/* Where a call is: the square of up to 32 rows from i and 32 columns from j on. */
+typedef struct square {
+    size_t i, j, rows, columns;
+    tile_shape shape;
+} square;
+
+static inline square square_at(size_t m, size_t n, size_t i, size_t j)
 {
-    const size_t width = n - j < HALF ? n - j : HALF;
-    if (j == 0 || width < HALF) configure(m, width);
-    *shape = (tile_shape){m > SIDE, width > SIDE};
-    return width;
+    const size_t rows = m - i < SQUARE ? m - i : SQUARE, columns = n - j < SQUARE ? n - j : SQUARE;
+    return (square){i, j, rows, columns, {rows > SIDE, columns > SIDE}};
 }
 
-/* For the half at column j: what the driver asks for comes with the first. */
-static fetching begin_fetching(const kern_ahead *ahead, const void *otherwise, size_t j, const float *c, size_t ldc)
+/* Registers for a square, unless those of the one before, at the same time, do. */
+static inline void configure_for(square s, size_t *rows, size_t *columns)
 {
-    fetching f = {(uintptr_t)otherwise, 0, (uintptr_t)(c + j), ldc * sizeof *c};
-    if (ahead != NULL && j == 0) f.start = (uintptr_t)ahead->start, f.step = ahead->step;
+    if (s.rows == *rows && s.columns == *columns) return;
+    configure(s.rows, s.columns);
+    *rows = s.rows, *columns = s.columns;
+}
+
+/* What the driver asks for is spread over all steps of all squares. */
+static fetching begin_fetching(const kern_ahead *ahead, const void *otherwise, size_t m, size_t n)
+{
+    fetching f = {(uintptr_t)otherwise, 0, 0, 0};
+    const size_t squares = ((m + SQUARE - 1) / SQUARE) * ((n + SQUARE - 1) / SQUARE);
+    if (ahead == NULL) return f;
+    f.start = (uintptr_t)ahead->start;
+    f.step = (SIDE / 4 * ahead->step / squares + 63) / 64 * 64;
     return f;
+}
+
+static inline void fetch_square(fetching *f, square s, const float *c, size_t ldc)
+{
+    f->c = (uintptr_t)(c + s.i * ldc + s.j);
+    f->row = ldc * sizeof *c;
 }
 
 static void kern_gemm_bf16_amx(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b,
                                size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     (void)lda; /* MR */
-    if (m == 0) return;
-    for (size_t j = 0; j < n; j += HALF) {
-        tile_shape shape;
-        fetching next = begin_fetching(ahead, b, j, c, ldc);
-        begin_half(m, n, j, &shape);
-        if (accumulate)
-            load(shape, c + j, ldc);
-        else
-            clear(shape);
-        if (shape.below && shape.beside)
-            sum_bf16((tile_shape){true, true}, k, a, b + j, ldb, &next);
-        else
-            sum_bf16(shape, k, a, b + j, ldb, &next);
-        store(shape, c + j, ldc * sizeof *c);
-    }
+    if (m == 0 || n == 0) return;
+    fetching next = begin_fetching(ahead, b, m, n);
+    size_t rows = 0, columns = 0;
+    for (size_t i = 0; i < m; i += SQUARE)
+        for (size_t j = 0; j < n; j += SQUARE) {
+            const square s = square_at(m, n, i, j);
+            float *to = c + i * ldc + j;
+            fetch_square(&next, s, c, ldc);
+            configure_for(s, &rows, &columns);
+            if (accumulate)
+                load(s.shape, to, ldc);
+            else
+                clear(s.shape);
+            if (s.shape.below && s.shape.beside)
+                sum_bf16((tile_shape){true, true}, k, a + i * SIDE, b + j, ldb, &next);
+            else
+                sum_bf16(s.shape, k, a + i * SIDE, b + j, ldb, &next);
+            store(s.shape, to, ldc * sizeof *c);
+        }
     _tile_release();
 }
 
@@ -211,7 +235,7 @@ static void scale(size_t m, size_t n, const int32_t *sums, const int32_t *correc
         const __m512i added = _mm512_maskz_loadu_epi32(lanes, correction + j);
         const __m512 columns = _mm512_maskz_loadu_ps(lanes, column_scale + j);
         for (size_t i = 0; i < m; i++) {
-            const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sums + i * HALF + j), added));
+            const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sums + i * SQUARE + j), added));
             _mm512_mask_storeu_ps(c + i * ldc + j, lanes,
                                   _mm512_mul_ps(sum, _mm512_mul_ps(_mm512_set1_ps(row_scale[i]), columns)));
         }
@@ -223,27 +247,31 @@ static void kern_gemm_i8_amx(size_t m, size_t n, size_t k, const uint32_t *a, si
                              size_t ldc, const kern_ahead *ahead)
 {
     (void)lda; /* MR */
-    if (m == 0) return;
-    _Alignas(64) int32_t sums[MR * HALF];
-    for (size_t j = 0; j < n; j += HALF) {
-        tile_shape shape;
-        fetching next = begin_fetching(ahead, b, j, c, ldc);
-        const size_t width = begin_half(m, n, j, &shape);
-        clear(shape);
-        if (shape.below && shape.beside)
-            sum_i8((tile_shape){true, true}, k, a, b + j, ldb, &next);
-        else
-            sum_i8(shape, k, a, b + j, ldb, &next);
-        store(shape, sums, HALF * sizeof *sums);
-        scale(m, width, sums, correction + j, row_scale, column_scale + j, c + j, ldc);
-    }
+    if (m == 0 || n == 0) return;
+    _Alignas(64) int32_t sums[SQUARE * SQUARE];
+    fetching next = begin_fetching(ahead, b, m, n);
+    size_t rows = 0, columns = 0;
+    for (size_t i = 0; i < m; i += SQUARE)
+        for (size_t j = 0; j < n; j += SQUARE) {
+            const square s = square_at(m, n, i, j);
+            fetch_square(&next, s, c, ldc);
+            configure_for(s, &rows, &columns);
+            clear(s.shape);
+            if (s.shape.below && s.shape.beside)
+                sum_i8((tile_shape){true, true}, k, a + i * SIDE, b + j, ldb, &next);
+            else
+                sum_i8(s.shape, k, a + i * SIDE, b + j, ldb, &next);
+            store(s.shape, sums, SQUARE * sizeof *sums);
+            scale(s.rows, s.columns, sums, correction + j, row_scale + i, column_scale + j, c + i * ldc + j, ldc);
+        }
     _tile_release();
 }
 
 void kern_table_fill_avx512_amx(kern_table *t)
 {
     t->bf16_is_fast = true;
-    t->bf16_blocks = t->i8_blocks = blocks_amx;
+    t->bf16_blocks = blocks_bf16;
+    t->i8_blocks = blocks_i8;
     t->gemm_bf16 = kern_gemm_bf16_amx;
     t->gemm_i8 = kern_gemm_i8_amx;
 }

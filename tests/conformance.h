@@ -62,6 +62,10 @@ float conf_value(conf_run *r, conf_values values);
 /* Maps the slots; false when the system refuses. They stay until the program ends. */
 bool conf_memory_open(conf_run *r);
 
+/* Whether case `which` of `count` of a tile of [m, n] is to be tried: all of them, or one in turn where tiles have more than
+ * 32 rows, so that every size is tried in some case and every case at many sizes. */
+bool conf_is_due(size_t mr, size_t m, size_t n, size_t which, size_t count);
+
 /* Blocks live until conf_release(r, mark) with a mark taken before them; it checks their sentinels. */
 size_t conf_mark(const conf_run *r);
 void conf_release(conf_run *r, size_t mark);

@@ -117,11 +117,13 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
 void conf_gemm_bf16(conf_run *r)
 {
     static const size_t depths[] = {0, 1, 2, 3, 4, 5, 9, 16, 131};
+    enum { DEPTHS = sizeof depths / sizeof *depths };
     const size_t mr = r->sut->bf16_blocks.mr, nr = r->sut->bf16_blocks.nr;
     for (size_t m = 0; m <= mr; m++)
         for (size_t n = 0; n <= nr; n++)
-            for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+            for (size_t d = 0; d < DEPTHS; d++)
                 for (int accumulate = 0; accumulate < 2 && !r->failed; accumulate++) {
+                    if (!conf_is_due(mr, m, n, 2 * d + (size_t)accumulate, 2 * DEPTHS)) continue;
                     if (depths[d] == 131 && conf_below(r, 8) != 0) continue;
                     gemm_case(r, m, n, depths[d], accumulate, (pair_values)conf_below(r, PAIRS_COUNT));
                 }

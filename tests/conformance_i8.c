@@ -84,18 +84,19 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, byte_values val
 
 void conf_gemm_i8(conf_run *r)
 {
-    enum { DEEPEST = 16384 };
     static const size_t depths[] = {0, 1, 2, 3, 4, 5, 8, 11, 16, 131};
+    enum { DEEPEST = 16384, DEPTHS = sizeof depths / sizeof *depths };
     const size_t mr = r->sut->i8_blocks.mr, nr = r->sut->i8_blocks.nr;
     for (size_t m = 0; m <= mr; m++)
         for (size_t n = 0; n <= nr; n++)
-            for (size_t d = 0; d < sizeof depths / sizeof *depths && !r->failed; d++) {
+            for (size_t d = 0; d < DEPTHS && !r->failed; d++) {
+                if (!conf_is_due(mr, m, n, d, DEPTHS)) continue;
                 if (depths[d] == 131 && conf_below(r, 4) != 0) continue;
                 const byte_values values = (byte_values)conf_below(r, BYTES_COUNT);
                 gemm_case(r, m, n, depths[d], values, conf_below(r, 4) == 0 ? CONF_SPECIAL : CONF_NORMAL);
             }
     for (int values = 0; values < BYTES_COUNT && !r->failed; values++)
-        gemm_case(r, mr, nr, DEEPEST, (byte_values)values, CONF_NORMAL);
+        gemm_case(r, mr < 32 ? mr : 32, nr, DEEPEST, (byte_values)values, CONF_NORMAL);
 }
 
 /* ---- Quantisation ---------------------------------------------------------------------------------------------- */
