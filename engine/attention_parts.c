@@ -21,7 +21,8 @@ const kern_gemm_blocks *eng_attention_blocks(const kern_table *k, eng_precision 
 size_t eng_attention_queries(const kern_table *k, eng_precision precision)
 {
     size_t mr = eng_attention_blocks(k, precision)->mr;
-    return mr < ENG_MAX_QUERIES ? ENG_MAX_QUERIES / mr * mr : ENG_MAX_QUERIES;
+    size_t most = precision == ENG_BF16 ? ENG_MAX_QUERIES : eng_min(ENG_QUERY_TILES * mr, ENG_MAX_QUERIES);
+    return mr < most ? most / mr * mr : most;
 }
 
 size_t eng_attention_units(eng_precision precision, size_t depth)
@@ -83,7 +84,7 @@ void eng_attention_pack_left(const kern_table *k, size_t rows, size_t depth, con
 size_t eng_attention_scratch(const kern_table *k, eng_precision precision, size_t depth)
 {
     eng_product_plan p = plan(k, precision, depth);
-    return eng_layout_scratch(&p, p.units);
+    return precision == ENG_F32 ? 0 : eng_layout_scratch(&p, p.units);
 }
 
 size_t eng_attention_left_size(const kern_table *k, size_t rows, size_t depth)

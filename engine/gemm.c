@@ -142,24 +142,25 @@ static bool run_block(const eng_product_plan *p, eng_arena *scratch, product_blo
     return true;
 }
 
-/* How many rows are laid out at a time: m split evenly in blocks of at most mc, each a multiple of mr; more blocks when
- * more tasks are wanted, as long as a block has some tiles to spread the fetching of W over, or where a tile is as large
- * as some, two of them; and equally many for each thread. */
-static size_t block_rows(kern_gemm_blocks b, size_t m, size_t tasks, size_t threads)
+/* How many rows are laid out at a time: m split evenly in blocks of about mc. More blocks when more tasks are wanted, as long
+ * as a block has some tiles to spread the fetching of W over; of large tiles two, unless the panels of W are too few to split
+ * instead. Equally many for each thread. */
+static size_t block_rows(kern_gemm_blocks b, size_t m, size_t panels, size_t tasks, size_t threads)
 {
-    enum { LEAST_ROWS = 64 };
-    size_t least = 2 * b.mr > LEAST_ROWS ? 2 * b.mr : LEAST_ROWS;
+    enum { LEAST_ROWS = 64, LEAST_STEP = 32 };
+    size_t step = b.mr <= LEAST_ROWS ? b.mr : LEAST_STEP, least = LEAST_ROWS;
+    if (2 * b.mr > least && eng_ceil_div(m, 2 * b.mr) * eng_ceil_div(panels, 2) >= tasks) least = 2 * b.mr;
     size_t blocks = eng_ceil_div(m, b.mc), most = eng_ceil_div(m, least);
     if (blocks < tasks) blocks = blocks > most ? blocks : eng_min(tasks, most);
     if (blocks > threads) blocks = blocks / threads * threads; /* the same number for each */
-    return eng_ceil_div(eng_ceil_div(m, blocks), b.mr) * b.mr;
+    return eng_ceil_div(eng_ceil_div(m, blocks), step) * step;
 }
 
 static bool packed_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_left a, eng_right b, float *c, size_t ldc,
                           bool accumulate, const eng_epilogue *e)
 {
     eng_product_plan p = plan(k, m, a, b, c, ldc, accumulate, e);
-    product_block t = {.j1 = b.n, .rows = block_rows(*p.blocks, m, 1, 1)};
+    product_block t = {.j1 = b.n, .rows = block_rows(*p.blocks, m, 1, 1, 1)};
     for (size_t i = 0; i < m; i += t.rows) {
         t.i0 = i;
         t.i1 = eng_min(i + t.rows, m);
@@ -193,7 +194,7 @@ static void split(product_run *r, size_t threads)
     const kern_gemm_blocks b = *r->p->blocks;
     size_t m = r->p->m, n = r->p->b.n, panels = eng_ceil_div(n, b.nr),
            tasks = threads > 1 ? TASKS_A_THREAD * threads : 1;
-    r->rows = block_rows(b, m, tasks, threads);
+    r->rows = block_rows(b, m, panels, tasks, threads);
     r->column_blocks = eng_ceil_div(n, b.nc);
     while (threads > 1 && r->column_blocks * eng_ceil_div(m, r->rows) < tasks && r->column_blocks * 4 <= panels)
         r->column_blocks *= 2;
@@ -273,8 +274,9 @@ static bool pack_panel(const packing *g, eng_arena *scratch, size_t j)
     for (size_t u = 0; units && u < p->units; u += step)
         eng_layout_right(p, j, eng_min(nr, p->b.n - j), u, eng_min(step, p->units - u), units,
                          g->panels + j * p->units + u * nr);
+    bool good = units;
     eng_arena_rewind(scratch, mark);
-    return units;
+    return good;
 }
 
 static void packing_task(void *arg, size_t task, size_t worker)
@@ -296,7 +298,13 @@ static eng_packed packed_from(const packing *g)
     return eng_packed_borrow(g->p.blocks->nr, g->p.precision, g->p.b.n, g->p.b.k, g->panels);
 }
 
-/* Elements of a slice's depth. */
+/* Units of a slice's depth. */
+static size_t slice_units(const packing *all)
+{
+    return eng_min(SLICE_BLOCKS * all->p.blocks->kc, all->p.units);
+}
+
+/* Elements of it. */
 static size_t slice_depth(const packing *all)
 {
     return SLICE_BLOCKS * all->p.blocks->kc * all->p.group;
@@ -306,9 +314,9 @@ static bool loose_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_
                          bool accumulate, const eng_epilogue *e)
 {
     packing all = packing_of(k, b, NULL);
-    size_t nr = all.p.blocks->nr, strip = STRIP_PANELS * nr, slice = slice_depth(&all);
+    size_t nr = all.p.blocks->nr, strip = eng_min(STRIP_PANELS, panels_of(&all)) * nr, slice = slice_depth(&all);
     eng_arena_mark mark = eng_arena_save(scratch);
-    uint32_t *panels = eng_arena_alloc(scratch, strip * eng_min(slice, b.k), sizeof *panels);
+    uint32_t *panels = eng_arena_alloc(scratch, strip * slice_units(&all), sizeof *panels);
     bool good = panels;
     for (size_t j = 0; good && j < b.n; j += strip)
         for (size_t k0 = 0; good && (k0 == 0 || k0 < b.k); k0 += slice) {
@@ -332,9 +340,9 @@ static void loose_product(eng_context *ctx, size_t m, eng_left a, eng_right b, f
 {
     packing all = packing_of(&ctx->k, b, NULL);
     size_t slice = slice_depth(&all), columns = panels_of(&all) * all.p.blocks->nr;
-    uint32_t *panels = eng_arena_alloc(ctx->arena, columns * eng_min(slice, b.k), sizeof *panels);
+    uint32_t *panels = eng_arena_alloc(ctx->arena, columns * slice_units(&all), sizeof *panels);
     if (!panels) {
-        failed[0] = true;
+        eng_out_of_memory(ctx, "a matrix product's right operand", columns * slice_units(&all) * sizeof *panels);
         return;
     }
     for (size_t k0 = 0; k0 == 0 || k0 < b.k; k0 += slice) {

@@ -72,7 +72,7 @@ typedef struct eng_left {
 } eng_left;
 
 /* Right operand B [k,n]: packed, in the precision that it was packed for; or as it lies, row stride ld, and then packed
- * block by block on the way, for a product in f32 or bf16; transposed: it lies as [n,k], as a Linear's weight does. */
+ * first, a slice of its depth at a time, for a product in f32 or bf16; transposed: it lies as [n,k], as a Linear's weight does. */
 typedef struct eng_right {
     size_t n, k;
     const eng_packed *packed;

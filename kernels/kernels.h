@@ -54,7 +54,8 @@ typedef struct kern_gemm_blocks {
 enum { KERN_PANEL = 0 };
 
 /* What to fetch into L2 while a GEMM micro-kernel runs: in every fourth step p of k the cache line at start + p / 4 *
- * step bytes and the one behind it. Any address will do: a prefetch of one that is not there does nothing. */
+ * step bytes and the one behind it. Any address will do: a prefetch of one that is not there does nothing. A kernel that
+ * goes over its tile in parts may spread what lies from start on over all of them. */
 typedef struct kern_ahead {
     const void *start;
     size_t step;

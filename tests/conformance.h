@@ -63,7 +63,7 @@ float conf_value(conf_run *r, conf_values values);
 bool conf_memory_open(conf_run *r);
 
 /* Whether case `which` of `count` of a tile of [m, n] is to be tried: all of them, or one in turn where tiles have more than
- * 32 rows, so that every size is tried in some case and every case at many sizes. */
+ * 32 rows: every size has a case, and every case is due at many sizes. */
 bool conf_is_due(size_t mr, size_t m, size_t n, size_t which, size_t count);
 
 /* Blocks live until conf_release(r, mark) with a mark taken before them; it checks their sentinels. */

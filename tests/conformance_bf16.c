@@ -114,6 +114,19 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, bool accumulate
     conf_release(r, mark);
 }
 
+/* What large tiles are split at, at every depth of more than a run. */
+static void large_tiles(conf_run *r)
+{
+    static const size_t depths[] = {15, 16, 17, 32, 131}, rows[] = {32, 33, 64, 96, 127, 128}, columns[] = {32, 33, 63, 64};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
+            for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+                for (int accumulate = 0; accumulate < 2 && !r->failed; accumulate++) {
+                    if (rows[i] > r->sut->bf16_blocks.mr || columns[j] > r->sut->bf16_blocks.nr) continue;
+                    gemm_case(r, rows[i], columns[j], depths[d], accumulate, (pair_values)conf_below(r, PAIRS_COUNT));
+                }
+}
+
 void conf_gemm_bf16(conf_run *r)
 {
     static const size_t depths[] = {0, 1, 2, 3, 4, 5, 9, 16, 131};
@@ -124,9 +137,10 @@ void conf_gemm_bf16(conf_run *r)
             for (size_t d = 0; d < DEPTHS; d++)
                 for (int accumulate = 0; accumulate < 2 && !r->failed; accumulate++) {
                     if (!conf_is_due(mr, m, n, 2 * d + (size_t)accumulate, 2 * DEPTHS)) continue;
-                    if (depths[d] == 131 && conf_below(r, 8) != 0) continue;
+                    if (depths[d] == 131 && mr <= 32 && conf_below(r, 8) != 0) continue;
                     gemm_case(r, m, n, depths[d], accumulate, (pair_values)conf_below(r, PAIRS_COUNT));
                 }
+    large_tiles(r);
 }
 
 /* ---- Pairs ----------------------------------------------------------------------------------------------------- */

@@ -82,6 +82,18 @@ static void gemm_case(conf_run *r, size_t m, size_t n, size_t k, byte_values val
     conf_release(r, mark);
 }
 
+/* What large tiles are split at, at every depth of more than a run. */
+static void large_tiles(conf_run *r)
+{
+    static const size_t depths[] = {15, 16, 17, 32, 131}, rows[] = {32, 33, 64, 96, 127, 128}, columns[] = {32, 33, 63, 64};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
+            for (size_t d = 0; d < sizeof depths / sizeof *depths && !r->failed; d++) {
+                if (rows[i] > r->sut->i8_blocks.mr || columns[j] > r->sut->i8_blocks.nr) continue;
+                gemm_case(r, rows[i], columns[j], depths[d], (byte_values)conf_below(r, BYTES_COUNT), CONF_NORMAL);
+            }
+}
+
 void conf_gemm_i8(conf_run *r)
 {
     static const size_t depths[] = {0, 1, 2, 3, 4, 5, 8, 11, 16, 131};
@@ -91,10 +103,11 @@ void conf_gemm_i8(conf_run *r)
         for (size_t n = 0; n <= nr; n++)
             for (size_t d = 0; d < DEPTHS && !r->failed; d++) {
                 if (!conf_is_due(mr, m, n, d, DEPTHS)) continue;
-                if (depths[d] == 131 && conf_below(r, 4) != 0) continue;
+                if (depths[d] == 131 && mr <= 32 && conf_below(r, 4) != 0) continue;
                 const byte_values values = (byte_values)conf_below(r, BYTES_COUNT);
                 gemm_case(r, m, n, depths[d], values, conf_below(r, 4) == 0 ? CONF_SPECIAL : CONF_NORMAL);
             }
+    large_tiles(r);
     for (int values = 0; values < BYTES_COUNT && !r->failed; values++)
         gemm_case(r, mr < 32 ? mr : 32, nr, DEEPEST, (byte_values)values, CONF_NORMAL);
 }

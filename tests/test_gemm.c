@@ -88,7 +88,7 @@ static const size_t shapes[][4] = {
     {65, 40, 700, 64},                           /* and the positional one */
     {130, 200, 96, 64},                          /* and one of those between */
     {13, 130, 1030, 1031}, {260, 300, 520, 533}, /* several blocks each way */
-    {7, 70, 4200, 4200},   {9, 1100, 20, 20},    /* several slices of a loose operand, and strips */
+    {7, 70, 8200, 8200},   {9, 1100, 20, 20},    /* several slices of a loose operand, and strips */
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
