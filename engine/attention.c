@@ -42,8 +42,8 @@ typedef struct head_scratch {
     uint32_t *values; /* panels [ceil(dim / nr)] of [units of frames][nr] */
     float *scores;    /* [ENG_MAX_QUERIES, tile] */
     float *masks;     /* as scores; NULL: nothing is dropped */
-    void *queries;    /* f32: [ENG_MAX_QUERIES, dim]: rows of qkv and out lie a power of two apart and would compete for */
-    float *out;       /* [ENG_MAX_QUERIES, dim]  the same few cache sets; bf16: a left operand */
+    void *queries;    /* f32: [ENG_MAX_QUERIES, dim]; bf16: a left operand. Rows of qkv and out, a power of two apart, */
+    float *out;       /* [ENG_MAX_QUERIES, dim]             would compete for the same few cache sets */
     uint32_t *left;   /* bf16: the tile's weights as a left operand */
     void *packing;    /* what laying operands out needs */
 } head_scratch;

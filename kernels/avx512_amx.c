@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* gcc's names, and those of older clang */
-#if !(defined(__AMX_BF16__) && defined(__AMX_INT8__)) && !(defined(__AMXBF16__) && defined(__AMXINT8__)) && \
+#if !(defined(__AMX_BF16__) && defined(__AMX_INT8__)) && !(defined(__AMXBF16__) && defined(__AMXINT8__)) &&\
     !defined(KERN_EMULATED_AMX)
 #error "compile this file with the flags of the avx512 tier and of AMX"
 #endif
@@ -117,11 +117,11 @@ static inline __attribute__((always_inline)) void fetch(fetching *f)
             STEP(multiply);                                                                \
         }                                                                                  \
         if (p < k) {                                                                       \
-            uint32_t last[SIDE * SQUARE] = {0};                                              \
+            uint32_t last[SIDE * SQUARE] = {0};                                            \
             for (size_t i = 0; i < k - p; i++)                                             \
-                memcpy(last + i * SQUARE, b + i * ldb, (shape.beside ? SQUARE : SIDE) * 4);    \
+                memcpy(last + i * SQUARE, b + i * ldb, (shape.beside ? SQUARE : SIDE) * 4);\
             written(last);                                                                 \
-            b = last, ldb = SQUARE;                                                          \
+            b = last, ldb = SQUARE;                                                        \
             STEP(multiply);                                                                \
         }                                                                                  \
     } while (0)

@@ -45,7 +45,8 @@ static const tool_option options[] = {
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads (one per CPU)", NULL, 1, 4096},
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
      "what the weights' products are computed in: fewer bits are faster and less\nexact (f32)", "f32|bf16|int8", 0, 0},
-    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon; avx512-amx: without AMX", NULL, 0, 0},
+    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
+     0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
     {0},
 };
