@@ -60,9 +60,11 @@ void eng_packed_free(eng_packed *p);
 bool eng_packed_fill(const kern_table *k, eng_arena *scratch, eng_packed *p, size_t first, size_t count, const float *w,
                      size_t ldw);
 
-/* Packs rows [first, first + count) of p, a range as above, from a weight of the same precision and shape whose panels may
- * be of another width, and which may lie anywhere: the same numbers in other places. */
-void eng_packed_move(eng_packed *p, size_t first, size_t count, const eng_packed *from);
+/* Packs rows [first, first + count) of p, a range as above, from a weight of the same shape whose panels may be of another
+ * width, and which may lie anywhere: of the same precision, the same numbers in other places; of f32, what eng_packed_fill
+ * makes of them. scratch: the thread's. Returns false when out of memory. */
+bool eng_packed_move(const kern_table *k, eng_arena *scratch, eng_packed *p, size_t first, size_t count,
+                     const eng_packed *from);
 
 /* Left operand A [m,k]: rows of k, row stride ld (rows may overlap); transposed: it lies as [k,m], row stride ld. */
 typedef struct eng_left {

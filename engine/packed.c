@@ -124,11 +124,39 @@ static void move_panel(eng_packed *p, size_t j, size_t count, const eng_packed *
     memcpy(p->correction + j, from->correction + j, count * sizeof *p->correction);
 }
 
-void eng_packed_move(eng_packed *p, size_t first, size_t count, const eng_packed *from)
+/* The same of a weight in f32, packed in p's precision. Returns false when out of memory. */
+static bool round_panel(const kern_table *k, eng_arena *scratch, eng_packed *p, size_t j, size_t count,
+                        const eng_packed *from)
 {
-    ENG_CHECK(p->precision == from->precision && p->n == from->n && p->k == from->k, "[%zu, %zu] from [%zu, %zu]", p->n,
-              p->k, from->n, from->k);
+    eng_arena_mark mark = eng_arena_save(scratch);
+    float *columns = eng_arena_alloc(scratch, p->k * p->nr, sizeof *columns); /* [k, run] */
+    float *rows = eng_arena_alloc(scratch, p->nr * p->k, sizeof *rows);
+    if (!columns || !rows) return false;
+    for (size_t i = 0; i < count;) {
+        size_t within = (j + i) % from->nr, run = eng_min(count - i, from->nr - within);
+        const uint32_t *source = from->panels + (j + i - within) * from->units + within;
+        for (size_t u = 0; u < p->k; u++) memcpy(columns + u * run, source + u * from->nr, run * sizeof *columns);
+        k->transpose_f32(p->k, run, columns, run, rows + i * p->k, p->k);
+        i += run;
+    }
+    bool good = eng_packed_fill(k, scratch, p, j, count, rows, p->k);
+    eng_arena_rewind(scratch, mark);
+    return good;
+}
+
+bool eng_packed_move(const kern_table *k, eng_arena *scratch, eng_packed *p, size_t first, size_t count,
+                     const eng_packed *from)
+{
+    bool same = p->precision == from->precision;
+    ENG_CHECK((same || from->precision == ENG_F32) && p->n == from->n && p->k == from->k,
+              "%s [%zu, %zu] from %s [%zu, %zu]", eng_precision_name(p->precision), p->n, p->k,
+              eng_precision_name(from->precision), from->n, from->k);
     ENG_CHECK(first % p->nr == 0 && first + count <= p->n && (count % p->nr == 0 || first + count == p->n),
               "rows %zu + %zu of %zu, panels of %zu", first, count, p->n, p->nr);
-    for (size_t j = first; j < first + count; j += p->nr) move_panel(p, j, eng_min(p->nr, first + count - j), from);
+    for (size_t j = first; j < first + count; j += p->nr) {
+        size_t columns = eng_min(p->nr, first + count - j);
+        if (same) move_panel(p, j, columns, from);
+        else if (!round_panel(k, scratch, p, j, columns, from)) return false;
+    }
+    return true;
 }

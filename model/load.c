@@ -363,6 +363,7 @@ eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_
                     .k = k,
                     .pool = pool,
                     .precision = m->precision,
+                    .to_store = purpose == MDL_LOAD_TO_CONVERT,
                     .memory = &m->memory,
                     .trainable = purpose == MDL_LOAD_TO_TRAIN,
                     .params = purpose == MDL_LOAD_TO_RUN ? NULL : &m->params,

@@ -20,8 +20,8 @@ eng_status mdl_load_config(mdl_model *m, const wts_folder *folder, const wts_che
                            eng_error *err);
 
 typedef enum mdl_load_purpose {
-    MDL_LOAD_TO_RUN,     /* weights packed in m->precision */
-    MDL_LOAD_TO_CONVERT, /* the same, all listed in m->params */
+    MDL_LOAD_TO_RUN,     /* weights packed as m->precision runs best here */
+    MDL_LOAD_TO_CONVERT, /* packed as a file of m->precision has them, all listed in m->params */
     MDL_LOAD_TO_TRAIN    /* in plain memory with gradients, listed in m->params */
 } mdl_load_purpose;
 

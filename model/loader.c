@@ -236,6 +236,12 @@ eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
     return mdl_loader_param(l, name, 1, &n);
 }
 
+eng_precision mdl_loader_precision(const mdl_loader *l)
+{
+    return l->to_store ? mdl_stored_precision(l->precision, l->part)
+                       : mdl_part_precision(l->precision, l->part, l->k->bf16_is_fast);
+}
+
 typedef struct pack_run {
     mdl_loader *l;
     size_t n, k, rows; /* rows of a task, a multiple of nr */
@@ -271,7 +277,7 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
         out->grad = eng_mul_size(n, k, &count) ? new_gradient(l, count) : NULL;
         out->data = out->grad ? eng_arena_alloc(l->memory, count, sizeof(float)) : NULL;
         if (!out->data) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
-    } else if (eng_packed_new(l->k, mdl_part_precision(l->precision, l->part), n, k, &out->packed, l->err)) {
+    } else if (eng_packed_new(l->k, mdl_loader_precision(l), n, k, &out->packed, l->err)) {
         l->status = l->err->status;
     }
     if (l->status) return;

@@ -25,6 +25,7 @@ typedef struct mdl_loader {
     eng_pool *pool;
     eng_precision precision; /* of the model */
     mdl_part part;           /* what is being loaded: it settles the precision of what is packed */
+    bool to_store;           /* ... as in a converted file; else as it runs here */
     eng_arena *memory;  /* the model's, for vectors */
     bool trainable;     /* parameters lie in plain memory with a gradient */
     mdl_params *params; /* NULL: for inference; else parameters are listed here */
@@ -37,7 +38,7 @@ typedef struct mdl_loader {
 } mdl_loader;
 
 /* Indexes the checkpoint, if l->file is one, by canonical names. The caller has set path, file, init, layout,
- * panels, k, pool, precision, memory, trainable, params and err; the rest is zero. Error: two tensors of one canonical name. */
+ * panels, k, pool, precision, to_store, memory, trainable, params and err; the rest is zero. Error: two tensors of one canonical name. */
 eng_status mdl_loader_init(mdl_loader *l);
 void mdl_loader_fini(mdl_loader *l);
 
@@ -69,6 +70,9 @@ eng_vector mdl_loader_adopt(mdl_loader *l, const char *name, size_t ndim, const 
 eng_vector mdl_loader_param(mdl_loader *l, const char *name, size_t ndim, const size_t *shape);
 eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
 
+/* What a weight of l->part is packed in. */
+eng_precision mdl_loader_precision(const mdl_loader *l);
+
 /* Produces row `row` of a matrix as k floats; false when out of memory. Called from several threads at once, for
  * different rows. */
 typedef bool (*mdl_row_source)(void *arg, size_t row, float *out, eng_arena *scratch);
@@ -92,8 +96,8 @@ bool mdl_loader_has_linear(const mdl_loader *l, const char *name);
 void mdl_loader_conv(mdl_loader *l, const char *name, size_t out_channels, size_t in_channels, size_t kernel,
                      eng_weight *out);
 
-/* Weight [n, k] of a converted file, by name (README.md): used where it is mapped when l's kernels have panels of that
- * width, else moved to memory of the model. */
+/* Weight [n, k] of a converted file, by name (README.md): used where it is mapped when it runs in the precision that it has
+ * and l's kernels have panels of that width, else packed anew in memory of the model. */
 void mdl_loader_bind(mdl_loader *l, const char *name, size_t n, size_t k, eng_weight *out);
 
 /* Appends a packed weight to l->params, if there are such, under the name that it has in a converted file. */

@@ -21,22 +21,23 @@ static void *in_file(const wts_tensor *t)
     return (void *)(uintptr_t)t->data;
 }
 
-/* The weight as it lies in the file; false, with the error set, when it is not there as it should be. */
-static bool find_weight(mdl_loader *l, const char *name, size_t n, size_t k, eng_packed *out)
+/* The weight as it lies in the file, and the tensor that its panels are; NULL, with the error set, when it is not there as
+ * it should be. */
+static const wts_tensor *find_weight(mdl_loader *l, const char *name, size_t n, size_t k, eng_packed *out)
 {
-    eng_precision precision = mdl_part_precision(l->precision, l->part);
+    eng_precision precision = mdl_stored_precision(l->precision, l->part);
     size_t width = l->panels.width, group = eng_precision_group(precision), panels = (n + width - 1) / width;
     size_t shape[4] = {panels, (k + group - 1) / group, width, group}, columns = panels * width;
     const wts_tensor *t = take_part(l, name, "panels", wts_panels_dtype(precision), 4, shape);
-    if (!t) return false;
+    if (!t) return NULL;
     *out = eng_packed_borrow(width, precision, n, k, in_file(t));
-    if (precision != ENG_INT8) return true;
+    if (precision != ENG_INT8) return t;
     const wts_tensor *scale = take_part(l, name, "scale", WTS_F32, 1, &columns);
     const wts_tensor *correction = take_part(l, name, "correction", WTS_I32, 1, &columns);
-    if (!scale || !correction) return false;
+    if (!scale || !correction) return NULL;
     out->scale = in_file(scale);
     out->correction = in_file(correction);
-    return true;
+    return t;
 }
 
 static bool usable_in_place(const mdl_loader *l, const eng_packed *w)
@@ -46,16 +47,35 @@ static bool usable_in_place(const mdl_loader *l, const eng_packed *w)
 }
 
 typedef struct move_run {
+    mdl_loader *l;
     const eng_packed *from;
     eng_packed *to;
+    bool *failed; /* [threads] */
 } move_run;
 
 static void move_task(void *arg, size_t task, size_t worker)
 {
     const move_run *r = arg;
     size_t nr = r->to->nr, first = task * nr, left = r->to->n - first;
-    (void)worker;
-    eng_packed_move(r->to, first, left < nr ? left : nr, r->from);
+    if (!eng_packed_move(r->l->k, eng_pool_scratch(r->l->pool, worker), r->to, first, left < nr ? left : nr, r->from))
+        r->failed[worker] = true;
+}
+
+/* Packs `from` anew in memory of the model. */
+static void move_weight(mdl_loader *l, const eng_packed *from, eng_packed *to)
+{
+    if (eng_packed_new(l->k, mdl_loader_precision(l), from->n, from->k, to, l->err)) {
+        l->status = l->err->status;
+        return;
+    }
+    size_t threads = eng_pool_threads(l->pool);
+    bool *failed = eng_alloc_zero(threads, sizeof *failed);
+    bool good = failed != NULL;
+    move_run run = {l, from, to, failed};
+    if (good) eng_pool_run(l->pool, (from->n + to->nr - 1) / to->nr, move_task, &run);
+    for (size_t i = 0; good && i < threads; i++) good = !failed[i];
+    if (!good) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", from->n, from->k);
+    eng_free(failed);
 }
 
 void mdl_loader_bind(mdl_loader *l, const char *name, size_t n, size_t k, eng_weight *out)
@@ -63,15 +83,14 @@ void mdl_loader_bind(mdl_loader *l, const char *name, size_t n, size_t k, eng_we
     eng_packed found;
     if (l->status) return;
     *out = (eng_weight){.n = n, .k = k};
-    if (!find_weight(l, name, n, k, &found)) return;
-    if (usable_in_place(l, &found)) {
+    const wts_tensor *t = find_weight(l, name, n, k, &found);
+    if (!t) return;
+    if (found.precision == mdl_loader_precision(l) && usable_in_place(l, &found)) {
         out->packed = found;
         l->borrowed = true;
-    } else if (eng_packed_new(l->k, found.precision, n, k, &out->packed, l->err)) {
-        l->status = l->err->status;
     } else {
-        move_run run = {&found, &out->packed};
-        eng_pool_run(l->pool, (n + out->packed.nr - 1) / out->packed.nr, move_task, &run);
+        move_weight(l, &found, &out->packed);
+        mdl_loader_let_go(l, t);
     }
     mdl_loader_list_packed(l, name, out);
 }

@@ -2,6 +2,8 @@
 #ifndef MODEL_PRECISION_H
 #define MODEL_PRECISION_H
 
+#include <stdbool.h>
+
 #include "engine/precision.h"
 
 typedef enum mdl_part {
@@ -11,7 +13,11 @@ typedef enum mdl_part {
     MDL_PART_HEAD      /* pooling, conditioning, projection, classifier */
 } mdl_part;
 
-/* The precision of a part's weights in a model of that precision. The reasons are in precision.c. */
-eng_precision mdl_part_precision(eng_precision model, mdl_part part);
+/* The precision of a part's weights in the file of a model converted to that precision, whatever CPU writes or reads it. */
+eng_precision mdl_stored_precision(eng_precision model, mdl_part part);
+
+/* Their precision in memory, on a CPU that has fast instructions for bf16 (kern_table.bf16_is_fast) or has not: another than
+ * the stored one only where that is f32. The reasons are in precision.c. */
+eng_precision mdl_part_precision(eng_precision model, mdl_part part, bool bf16_is_fast);
 
 #endif

@@ -144,9 +144,60 @@ Test(convert, every_pooling)
     }
 }
 
-/* ---- What can be wrong ---- */
+/* ---- int8: the CNN and the positional convolution lie in f32 in the file, and run in bf16 where that is fast ---- */
 
 enum { MAX_FILE = 1 << 20 };
+
+static size_t read_weights(const char *directory, char *bytes)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/model.safetensors", directory);
+    FILE *f = fopen(path, "rb");
+    cr_assert_not_null(f);
+    size_t n = fread(bytes, 1, MAX_FILE, f);
+    cr_assert(n > 0 && n < MAX_FILE);
+    fclose(f);
+    return n;
+}
+
+static void expect_precisions(const mdl_model *m, eng_precision convolutions)
+{
+    for (size_t i = 0; i < m->config.convs; i++) cr_assert_eq(m->conv[i].linear.w.packed.precision, convolutions);
+    for (size_t g = 0; g < m->config.pos_groups; g++) cr_assert_eq(m->pos_conv[g].packed.precision, convolutions);
+    cr_assert_eq(m->feature_projection.w.packed.precision, ENG_INT8);
+    for (size_t i = 0; i < m->config.layers; i++) cr_assert_eq(m->layer[i].up.w.packed.precision, ENG_INT8);
+}
+
+Test(convert, int8_with_and_without_fast_bf16)
+{
+    static char files[2][MAX_FILE];
+    const char *path = support_path("golden/large");
+    size_t bytes[2];
+    support_engine *e = support_engine_new(2);
+    kern_table scalar;
+    cr_assert(kern_table_fill(&scalar, KERN_TIER_SCALAR, 0));
+    for (size_t fast = 0; fast < 2; fast++) {
+        char *direct = support_temporary(), *narrow = support_temporary();
+        e->ctx.k.bf16_is_fast = fast;
+        convert(e, &e->ctx.k, path, ENG_INT8, direct);
+        convert(e, &scalar, path, ENG_INT8, narrow);
+        mdl_model *want = load(e, path, &precisions[2]), *m = load(e, direct, NULL), *n = load(e, narrow, NULL);
+        expect_precisions(want, fast ? ENG_BF16 : ENG_F32);
+        expect_precisions(m, fast ? ENG_BF16 : ENG_F32);
+        expect_precisions(n, fast ? ENG_BF16 : ENG_F32);
+        cr_assert(m->borrows && !m->repacked);
+        expect_same(e, m, want, path);
+        expect_same(e, n, want, path);
+        bytes[fast] = read_weights(direct, files[fast]);
+        mdl_model_free(want), mdl_model_free(m), mdl_model_free(n);
+        support_remove(direct), support_remove(narrow);
+    }
+    cr_assert_eq(bytes[0], bytes[1]);
+    cr_assert_eq(memcmp(files[0], files[1], bytes[0]), 0, "the file depends on the CPU that writes it");
+    support_engine_free(e);
+}
+
+/* ---- What can be wrong ---- */
 
 /* Replaces the first `from` in directory/name by `to`, of the same length. */
 static void patch(const char *directory, const char *name, const char *from, const char *to)
