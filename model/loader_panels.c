@@ -29,6 +29,10 @@ static bool find_weight(mdl_loader *l, const char *name, size_t n, size_t k, eng
     size_t shape[4] = {panels, (k + group - 1) / group, width, group}, columns = panels * width;
     const wts_tensor *t = take_part(l, name, "panels", wts_panels_dtype(precision), 4, shape);
     if (!t) return false;
+    if (eng_packed_check(precision, n, k, l->err)) {
+        l->status = eng_fail_prefix(l->err, "%s: tensor %s", l->path, t->name);
+        return false;
+    }
     *out = eng_packed_borrow(width, precision, n, k, in_file(t));
     if (precision != ENG_INT8) return true;
     const wts_tensor *scale = take_part(l, name, "scale", WTS_F32, 1, &columns);
@@ -68,7 +72,7 @@ void mdl_loader_bind(mdl_loader *l, const char *name, size_t n, size_t k, eng_we
         out->packed = found;
         l->borrowed = true;
     } else if (eng_packed_new(l->k, found.precision, n, k, &out->packed, l->err)) {
-        l->status = l->err->status;
+        l->status = eng_fail_prefix(l->err, "%s", l->path);
     } else {
         move_run run = {&found, &out->packed};
         eng_pool_run(l->pool, (n + out->packed.nr - 1) / out->packed.nr, move_task, &run);
