@@ -43,13 +43,16 @@ size_t eng_precision_group(eng_precision precision);
 /* Bytes of W[n,k] packed in panels of nr outputs; false when that is beyond a size_t. */
 bool eng_packed_bytes(size_t nr, eng_precision precision, size_t n, size_t depth, size_t *bytes);
 
+/* Whether a weight of that depth can be multiplied with in the precision. Error: int8 and depth > 65536. */
+eng_status eng_packed_check(eng_precision precision, size_t n, size_t depth, eng_error *err);
+
 /* Allocates W[n,k] in the layout of k's micro-kernel; the content is set by eng_packed_fill. Free with eng_packed_free.
- * int8: k <= 65536. Error: out of memory; int8 and k too large. */
+ * Error: out of memory; eng_packed_check's. */
 eng_status eng_packed_new(const kern_table *k, eng_precision precision, size_t n, size_t depth, eng_packed *out,
                           eng_error *err);
 
-/* A weight of panels of nr outputs, its eng_packed_bytes at memory, which is aligned to 64 and stays the caller's. It can be
- * multiplied with on kernels whose panels are that wide. */
+/* A weight that passes eng_packed_check, of panels of nr outputs, its eng_packed_bytes at memory, which is aligned to 64 and
+ * stays the caller's. It can be multiplied with on kernels whose panels are that wide. */
 eng_packed eng_packed_borrow(size_t nr, eng_precision precision, size_t n, size_t depth, void *memory);
 
 void eng_packed_free(eng_packed *p);

@@ -29,14 +29,19 @@ static eng_packed place(size_t nr, eng_precision precision, size_t n, size_t dep
     return p;
 }
 
+eng_status eng_packed_check(eng_precision precision, size_t n, size_t depth, eng_error *err)
+{
+    if (precision != ENG_INT8 || depth <= MAX_INT8_DEPTH) return ENG_OK;
+    return eng_fail(err, ENG_E_UNSUPPORTED, "a weight of %zu x %zu: int8 sums up to %d products", n, depth, MAX_INT8_DEPTH);
+}
+
 eng_status eng_packed_new(const kern_table *k, eng_precision precision, size_t n, size_t depth, eng_packed *out,
                           eng_error *err)
 {
     size_t bytes;
     *out = (eng_packed){0};
-    if (precision == ENG_INT8 && depth > MAX_INT8_DEPTH)
-        return eng_fail(err, ENG_E_UNSUPPORTED, "a weight of %zu x %zu: int8 sums up to %d products", n, depth,
-                        MAX_INT8_DEPTH);
+    eng_status status = eng_packed_check(precision, n, depth, err);
+    if (status) return status;
     if (!eng_packed_bytes(k->gemm_blocks.nr, precision, n, depth, &bytes))
         return eng_fail(err, ENG_E_MEMORY, "a weight of %zu x %zu is too large", n, depth);
     void *memory = bytes < SMALL_BYTES ? eng_alloc(bytes, 1) : eng_alloc_pages(bytes);

@@ -55,7 +55,8 @@ static void kern_gemm_i8_scalar(size_t m, size_t n, size_t k, const uint32_t *a,
                     const uint8_t x = (uint8_t)(a[p * lda + i] >> 8 * byte), y = (uint8_t)(b[p * ldb + j] >> 8 * byte);
                     sum += x * (y < 128 ? y : y - 256);
                 }
-            c[i * ldc + j] = (float)(sum + correction[j]) * (row_scale[i] * column_scale[j]);
+            sum = (int32_t)((uint32_t)sum + (uint32_t)correction[j]); /* wraps around where a file holds another number */
+            c[i * ldc + j] = (float)sum * (row_scale[i] * column_scale[j]);
         }
 }
 

@@ -278,7 +278,7 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
         out->data = out->grad ? eng_arena_alloc(l->memory, count, sizeof(float)) : NULL;
         if (!out->data) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
     } else if (eng_packed_new(l->k, mdl_loader_precision(l), n, k, &out->packed, l->err)) {
-        l->status = l->err->status;
+        l->status = eng_fail_prefix(l->err, "%s", l->path);
     }
     if (l->status) return;
     size_t threads = eng_pool_threads(l->pool), rows = l->k->gemm_blocks.nr;

@@ -30,6 +30,10 @@ static const wts_tensor *find_weight(mdl_loader *l, const char *name, size_t n, 
     size_t shape[4] = {panels, (k + group - 1) / group, width, group}, columns = panels * width;
     const wts_tensor *t = take_part(l, name, "panels", wts_panels_dtype(precision), 4, shape);
     if (!t) return NULL;
+    if (eng_packed_check(precision, n, k, l->err)) {
+        l->status = eng_fail_prefix(l->err, "%s: tensor %s", l->path, t->name);
+        return NULL;
+    }
     *out = eng_packed_borrow(width, precision, n, k, in_file(t));
     if (precision != ENG_INT8) return t;
     const wts_tensor *scale = take_part(l, name, "scale", WTS_F32, 1, &columns);
@@ -65,7 +69,7 @@ static void move_task(void *arg, size_t task, size_t worker)
 static void move_weight(mdl_loader *l, const eng_packed *from, eng_packed *to)
 {
     if (eng_packed_new(l->k, mdl_loader_precision(l), from->n, from->k, to, l->err)) {
-        l->status = l->err->status;
+        l->status = eng_fail_prefix(l->err, "%s", l->path);
         return;
     }
     size_t threads = eng_pool_threads(l->pool);

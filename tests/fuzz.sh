@@ -19,6 +19,18 @@ for f in "$golden"/*/model.safetensors; do
     head -c 4000 "$f" | tail -c +9 >"$work/json/$(basename "$(dirname "$f")").header"
 done
 printf '\x40\0\0\0\0\0\0\0{"t":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}        01234567' >"$work/checkpoint/a.safetensors"
+# converted NAME PRECISION TENSORS: a converted file of one weight, 96 bytes
+converted() {
+    local header='{"__metadata__":{"format":"wavlm.c panels","version":"1","precision":"'$2'","panel_width":"8"},'$3'}'
+    {
+        printf "\\x$(printf %02x $((${#header} & 255)))\\x$(printf %02x $((${#header} >> 8)))\\0\\0\\0\\0\\0\\0"
+        printf '%s%096d' "$header" 0
+    } >"$work/checkpoint/$1.safetensors"
+}
+converted bf16 bf16 '"a.panels":{"dtype":"BF16","shape":[1,3,8,2],"data_offsets":[0,96]}'
+converted int8 int8 '"a.panels":{"dtype":"I8","shape":[1,1,8,4],"data_offsets":[0,32]},'\
+'"a.scale":{"dtype":"F32","shape":[8],"data_offsets":[32,64]},'\
+'"a.correction":{"dtype":"I32","shape":[8],"data_offsets":[64,96]}'
 if command -v unzip >/dev/null; then
     for d in base large; do
         unzip -p "$golden/$d/wavlm_original.pt" '*/data.pkl' >"$work/pickle/$d"
@@ -32,7 +44,7 @@ run() {
     local name=$1 source=$2 seeds=$3
     shift 3
     clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I"$root" "$@" \
-        "$root/tests/$source" "$root"/weights/*.c "$root"/engine/memory.c "$root"/engine/error.c -lm -o "$work/fuzz_$name"
+        "$root/tests/$source" "$root"/weights/*.c "$root"/engine/{memory,error,precision}.c -lm -o "$work/fuzz_$name"
     if "$work/fuzz_$name" -max_total_time="$seconds" -max_len=20000 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$work/crashes/$name-" "$work/$seeds" >"$work/$name.log" 2>&1; then
         passed=$((passed + 1))

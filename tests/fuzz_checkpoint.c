@@ -1,11 +1,12 @@
-/* libFuzzer target: safetensors and torch archives (tests/fuzz.sh). With FUZZ_PICKLE the input is the pickle of an
- * otherwise sound archive, which a mutation of the whole file would rarely reach. */
+/* libFuzzer target: safetensors, converted ones too, and torch archives (tests/fuzz.sh). With FUZZ_PICKLE the input is
+ * the pickle of an otherwise sound archive, which a mutation of the whole file would rarely reach. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/files.h"
 #include "weights/names.h"
+#include "weights/panels.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +29,19 @@ static void use(const wts_checkpoint *c)
     wts_layout_hint(c);
 }
 
+/* What a converted file's metadata say: something that a loader can compute with, or an error that names the file. */
+static void use_panels(const wts_checkpoint *c)
+{
+    wts_panels panels;
+    eng_error err;
+    if (wts_panels_read(c, &panels, &err) != ENG_OK) {
+        if (!strstr(err.message, "fuzz")) abort();
+    } else if (panels.present &&
+               (panels.width < 1 || panels.width > WTS_PANELS_MAX_WIDTH || panels.precision > ENG_INT8)) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     wts_checkpoint c;
@@ -43,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #endif
     if (wts_checkpoint_open_memory("fuzz", data, size, &c, &err) == ENG_OK) {
         use(&c);
+        use_panels(&c);
         wts_checkpoint_close(&c);
     } else if (!strstr(err.message, "fuzz")) {
         abort();

@@ -1,15 +1,16 @@
-/* Damaged and misleading files through the whole programs: checkpoints, configurations, recordings, lists.
+/* Damaged and misleading files through the whole programs: checkpoints, converted models, configurations, recordings,
+ * lists.
  *
- *   hostile INFER INSPECT TESTS [SEED]    TESTS: this folder
+ *   hostile INFER INSPECT CONVERT TESTS [SEED]    TESTS: this folder
  *
  * Each case replaces one file of a working set-up by a damaged copy and starts infer (and inspect, for models).
  * Whatever the bytes, the program must end by itself with one of its documented statuses, and when that is not 0, say
- * on one printable line what is wrong with which file; it must stay within its time and memory. A sanitizer's report
- * fails the case. The last line: "N passed, N failed". */
+ * on one printable line what is wrong with which file; it must stay within its time and memory, and print nothing when
+ * the model cannot be loaded. A sanitizer's report fails the case. The last line: "N passed, N failed". */
+#include "tests/hostile.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,35 +31,11 @@
 #endif
 
 enum {
-    PATH_SIZE = 1024,
     SECONDS = 60,                               /* of wall time; on a busy machine, too */
     ADDRESS_MB = 2048,                          /* of address space; the shadow of a sanitizer needs more */
     RESIDENT_MB = UNDER_SANITIZER ? 1024 : 128, /* what a run may touch */
     MESSAGES = 1 << 16
 };
-
-typedef struct bytes {
-    unsigned char *data;
-    size_t size;
-} bytes;
-
-/* A file to damage, and how it is used. */
-typedef struct subject {
-    const char *name;          /* of the set-up's folder */
-    const char *victim;        /* the file in it */
-    const char *model, *input; /* arguments of infer, relative to the folder */
-    const char *statuses;      /* which infer may end with */
-    const char *named;         /* what a message holds: the file; "./" where another file of the model may be blamed */
-    bool inspect;              /* inspect looks at the model, too */
-    bool text;                 /* JSON or a table: damaged by values and characters as well as by bits */
-} subject;
-
-typedef struct session {
-    const char *infer, *inspect, *tests;
-    char folder[PATH_SIZE];
-    uint64_t random;
-    size_t passed, failed, cases;
-} session;
 
 static void give_up(const char *what)
 {
@@ -75,7 +52,7 @@ static uint64_t next_random(session *s)
     return z ^ z >> 31;
 }
 
-static size_t below(session *s, size_t n)
+size_t below(session *s, size_t n)
 {
     return n ? (size_t)(next_random(s) % n) : 0;
 }
@@ -108,8 +85,7 @@ static void write_file(const char *path, const void *data, size_t size)
     close(fd);
 }
 
-/* A copy with the bytes [at, at + old) replaced. */
-static bytes replaced(const bytes *from, size_t at, size_t old, const void *with, size_t size)
+bytes replaced(const bytes *from, size_t at, size_t old, const void *with, size_t size)
 {
     bytes b = new_bytes(from->size - old + size);
     memcpy(b.data, from->data, at);
@@ -123,6 +99,7 @@ static bytes replaced(const bytes *from, size_t at, size_t old, const void *with
 typedef struct outcome {
     int status, signal;
     long resident_mb;
+    size_t printed;          /* bytes of stdout */
     char messages[MESSAGES]; /* stderr */
 } outcome;
 
@@ -134,12 +111,14 @@ static void limit(int what, rlim_t value)
 
 static void start_child(const session *s, const char *folder, const char *const *arguments)
 {
-    char err[PATH_SIZE + 8];
+    char out[PATH_SIZE + 8], err[PATH_SIZE + 8];
+    snprintf(out, sizeof out, "%s/out", s->folder);
     snprintf(err, sizeof err, "%s/err", s->folder);
-    int null = open("/dev/null", O_RDWR), messages = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (null < 0 || messages < 0 || chdir(folder) != 0) _exit(126);
+    int null = open("/dev/null", O_RDWR), printed = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int messages = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (null < 0 || printed < 0 || messages < 0 || chdir(folder) != 0) _exit(126);
     dup2(null, STDIN_FILENO);
-    dup2(null, STDOUT_FILENO);
+    dup2(printed, STDOUT_FILENO);
     dup2(messages, STDERR_FILENO);
     limit(RLIMIT_CORE, 0);
     if (!UNDER_SANITIZER) limit(RLIMIT_AS, (rlim_t)ADDRESS_MB << 20);
@@ -151,7 +130,8 @@ static void start_child(const session *s, const char *folder, const char *const 
 static void run(const session *s, const char *folder, const char *const *arguments, outcome *o)
 {
     struct rusage usage;
-    char err[PATH_SIZE + 8];
+    struct stat info;
+    char path[PATH_SIZE + 8];
     int status;
     pid_t child = fork();
     if (child < 0) give_up("fork");
@@ -161,8 +141,11 @@ static void run(const session *s, const char *folder, const char *const *argumen
     o->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     o->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     o->resident_mb = usage.ru_maxrss / 1024;
-    snprintf(err, sizeof err, "%s/err", s->folder);
-    bytes text = read_file(err);
+    snprintf(path, sizeof path, "%s/out", s->folder);
+    if (stat(path, &info) != 0) give_up(path);
+    o->printed = (size_t)info.st_size;
+    snprintf(path, sizeof path, "%s/err", s->folder);
+    bytes text = read_file(path);
     size_t n = text.size < MESSAGES - 1 ? text.size : MESSAGES - 1;
     memcpy(o->messages, text.data, n);
     o->messages[n] = 0;
@@ -177,6 +160,7 @@ static const char *judge(const outcome *o, const char *program, const char *stat
     if (strstr(o->messages, "runtime error:") || strstr(o->messages, "Sanitizer")) return "a sanitizer's report";
     if (o->status < 0 || o->status > 3 || !strchr(statuses, '0' + o->status)) return "exit status";
     if (o->resident_mb > RESIDENT_MB) return "memory";
+    if (o->status == 2 && o->printed) return "output without a model";
     size_t lines = 0;
     for (const char *line = o->messages; *line; lines++) {
         size_t length = strcspn(line, "\n");
@@ -222,13 +206,14 @@ static void check(session *s, const subject *on, const char *what, const bytes *
     }
 }
 
-/* Runs everything on the damaged file and frees it. */
-static void try_file(session *s, const subject *on, const char *what, bytes damaged)
+void try_file(session *s, const subject *on, const char *what, bytes damaged)
 {
-    const char *infer[] = {s->infer, "--threads", "1", "--model", on->model, on->input, NULL};
+    const char *infer[10] = {s->infer, "--threads", "1", "--model", on->model, on->input};
+    if (on->precision) infer[6] = "--quiet"; /* a model that is repacked has a note, which is another line */
+    if (on->run_on) infer[7] = "--cpu", infer[8] = on->run_on;
     check(s, on, what, &damaged, "infer", infer, on->statuses);
     const char *inspect[] = {s->inspect, on->model, NULL};
-    if (on->inspect) check(s, on, what, &damaged, "inspect", inspect, "02");
+    if (on->inspect) check(s, on, what, &damaged, "inspect", inspect, on->inspect);
     free(damaged.data);
 }
 
@@ -305,8 +290,7 @@ static void garbage(session *s, const subject *on)
     }
 }
 
-/* Where the JSON value at text[at] ends. */
-static size_t value_end(const bytes *text, size_t at)
+size_t value_end(const bytes *text, size_t at)
 {
     size_t depth = 0;
     for (bool quoted = false; at < text->size; at++) {
@@ -346,7 +330,7 @@ static void revalue(session *s, const subject *on, const bytes *file)
         if (file->data[at] != ':' || file->data[at - 1] != '"') continue;
         size_t end = value_end(file, at + 1);
         for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-            once.inspect = i == at % (sizeof values / sizeof *values);
+            once.inspect = i == at % (sizeof values / sizeof *values) ? on->inspect : NULL;
             try_file(s, &once, values[i], replaced(file, at + 1, end - at - 1, values[i], strlen(values[i])));
         }
     }
@@ -405,16 +389,23 @@ static void write_clip(const session *s, const char *folder)
 }
 
 static const subject subjects[] = {
-    {"safetensors", "model.safetensors", ".", "clip.wav", "023", "./model.safetensors", true, false},
-    {"bin", "pytorch_model.bin", ".", "clip.wav", "023", "./pytorch_model.bin", true, false},
-    {"original", "wavlm_original.pt", "wavlm_original.pt", "clip.wav", "023", "wavlm_original.pt", true, false},
-    {"config", "config.json", ".", "clip.wav", "023", "./", true, true},
-    {"preprocessor", "preprocessor_config.json", ".", "clip.wav", "023", "./preprocessor_config.json", true, true},
-    {"shards", "model.safetensors.index.json", ".", "clip.wav", "02", "./", true, true},
-    {"wav", "clip.wav", ".", "clip.wav", "03", "clip.wav", false, false},
-    {"csv", "list.csv", ".", "list.csv", "013", "list.csv", false, true},
-    {"tsv", "list.tsv", ".", "list.tsv", "013", "list.tsv", false, true},
-    {"txt", "list.txt", ".", "list.txt", "013", "list.txt", false, true},
+    {"safetensors", "model.safetensors", ".", "clip.wav", "023", "02", "./model.safetensors", false, NULL, NULL, NULL},
+    {"bin", "pytorch_model.bin", ".", "clip.wav", "023", "02", "./pytorch_model.bin", false, NULL, NULL, NULL},
+    {"original", "wavlm_original.pt", "wavlm_original.pt", "clip.wav", "023", "02", "wavlm_original.pt", false, NULL, NULL,
+     NULL},
+    {"config", "config.json", ".", "clip.wav", "023", "02", "./", true, NULL, NULL, NULL},
+    {"preprocessor", "preprocessor_config.json", ".", "clip.wav", "023", "02", "./preprocessor_config.json", true, NULL,
+     NULL, NULL},
+    {"shards", "model.safetensors.index.json", ".", "clip.wav", "02", "02", "./", true, NULL, NULL, NULL},
+    {"wav", "clip.wav", ".", "clip.wav", "03", NULL, "clip.wav", false, NULL, NULL, NULL},
+    {"csv", "list.csv", ".", "list.csv", "013", NULL, "list.csv", true, NULL, NULL, NULL},
+    {"tsv", "list.tsv", ".", "list.tsv", "013", NULL, "list.tsv", true, NULL, NULL, NULL},
+    {"txt", "list.txt", ".", "list.txt", "013", NULL, "list.txt", true, NULL, NULL, NULL},
+    /* used in place by the kernels that a sanitizer sees best, and by this machine's; repacked; what config.json says */
+    {"int8", "model.safetensors", ".", "clip.wav", "023", "02", "./model.safetensors", false, "int8", "scalar", "scalar"},
+    {"bf16", "model.safetensors", ".", "clip.wav", "023", "02", "./model.safetensors", false, "bf16", NULL, NULL},
+    {"narrow", "model.safetensors", ".", "clip.wav", "023", "02", "./model.safetensors", false, "int8", "scalar", NULL},
+    {"converted", "config.json", ".", "clip.wav", "023", "02", "./", true, "bf16", NULL, NULL},
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
@@ -442,6 +433,20 @@ static void write_index(const session *s)
     free(text.data);
 }
 
+static void write_converted(const session *s, const subject *on)
+{
+    static outcome o;
+    char model[2 * PATH_SIZE], folder[PATH_SIZE + 64];
+    snprintf(model, sizeof model, "%s/golden/hf_sequence_classification", s->tests);
+    snprintf(folder, sizeof folder, "%s/%s", s->folder, on->name);
+    const char *convert[] = {s->convert, "--quiet", "--precision", on->precision, "--model", model, "--out", ".",
+                             on->made_for ? "--cpu" : NULL, on->made_for, NULL};
+    run(s, folder, convert, &o);
+    if (o.status == 0 && !*o.messages) return;
+    fprintf(stderr, "hostile: convert ended with %d: %s\n", o.status, o.messages);
+    exit(1);
+}
+
 static void set_up(const session *s)
 {
     static const char rows[] = "file,note\nclip.wav,\"a, \"\"b\"\"\"\nclip.wav,c\n";
@@ -449,7 +454,9 @@ static void set_up(const session *s)
         const char *name = subjects[i].name;
         make_folder(s, name);
         write_clip(s, name);
-        if (strcmp(name, "original") == 0) {
+        if (subjects[i].precision) {
+            write_converted(s, &subjects[i]);
+        } else if (strcmp(name, "original") == 0) {
             copy_into(s, name, "wavlm_original.pt", "golden/base/wavlm_original.pt");
         } else if (strcmp(name, "bin") == 0 || strcmp(name, "shards") == 0) {
             copy_into(s, name, "config.json", "golden/large/config.json");
@@ -491,46 +498,58 @@ static void swap(session *s, const subject *on)
     }
 }
 
+/* What can be wrong with any file. */
+static void damage_any(session *s, const subject *on, const bytes *file)
+{
+    cut(s, on, file, 24);
+    flip(s, on, file, 24);
+    overwrite(s, on, file, 24);
+    shift(s, on, file, 12);
+    garbage(s, on);
+    swap(s, on);
+    if (on->text) retype(s, on, file, 24);
+    if (strstr(on->victim, "config.json")) revalue(s, on, file);
+}
+
 static void damage(session *s, const subject *on)
 {
     char path[2 * PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s/%s", s->folder, on->name, on->victim);
     bytes file = read_file(path);
     size_t before = s->cases, failed = s->failed;
-    try_file(s, on, "undamaged", replaced(&file, 0, 0, "", 0));
-    cut(s, on, &file, 24);
-    flip(s, on, &file, 24);
-    overwrite(s, on, &file, 24);
-    shift(s, on, &file, 12);
-    garbage(s, on);
-    swap(s, on);
-    if (on->text) retype(s, on, &file, 24);
-    if (strstr(on->victim, "config.json")) revalue(s, on, &file);
-    printf("%s: %zu cases, %zu failed\n", on->victim, s->cases - before, s->failed - failed);
+    subject sound = *on;
+    sound.statuses = "0";
+    if (on->inspect) sound.inspect = "0";
+    try_file(s, &sound, "undamaged", replaced(&file, 0, 0, "", 0));
+    if (on->precision) damage_converted(s, on, &file);
+    if (!on->precision || !on->text) damage_any(s, on, &file); /* a config.json like any other was there before */
+    printf("%s: %zu cases, %zu failed\n", on->name, s->cases - before, s->failed - failed);
     fflush(stdout);
     free(file.data);
 }
 
 int main(int argc, char **argv)
 {
-    session s = {.random = argc > 4 ? strtoull(argv[4], NULL, 0) : 1};
-    char *paths[3], command[PATH_SIZE + 16];
-    if (argc < 4) {
-        fprintf(stderr, "usage: hostile INFER INSPECT TESTS [SEED]\n");
+    session s = {.random = argc > 5 ? strtoull(argv[5], NULL, 0) : 1};
+    char *paths[4], command[PATH_SIZE + 16];
+    if (argc < 5) {
+        fprintf(stderr, "usage: hostile INFER INSPECT CONVERT TESTS [SEED]\n");
         return 1;
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (!(paths[i] = realpath(argv[i + 1], NULL))) give_up(argv[i + 1]);
     s.infer = paths[0];
     s.inspect = paths[1];
-    s.tests = paths[2];
-    snprintf(s.folder, sizeof s.folder, "/tmp/hostile-%ld", (long)getpid());
-    if (mkdir(s.folder, 0777) != 0) give_up(s.folder);
+    s.convert = paths[2];
+    s.tests = paths[3];
+    const char *base = getenv("TMPDIR");
+    snprintf(s.folder, sizeof s.folder, "%s/hostile-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(s.folder)) give_up(s.folder);
     set_up(&s);
     for (size_t i = 0; i < SUBJECTS; i++) damage(&s, &subjects[i]);
-    snprintf(command, sizeof command, "rm -rf %s", s.folder);
+    snprintf(command, sizeof command, "rm -rf '%s'", s.folder);
     if (system(command) != 0) give_up(s.folder);
-    for (int i = 0; i < 3; i++) free(paths[i]);
+    for (int i = 0; i < 4; i++) free(paths[i]);
     printf("%zu passed, %zu failed\n", s.passed, s.failed);
     return s.failed || !s.passed;
 }

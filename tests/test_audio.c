@@ -1,7 +1,6 @@
 /* Reading audio from files: WAV in full, other formats through ffmpeg (skipped where it is not installed), and all the
  * ways in which a path can be wrong. */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -17,23 +16,22 @@
 
 #include "model/audio.h"
 #include "model/ffmpeg.h"
+#include "tests/support.h"
 
 extern char **environ;
 
-static char folder[] = "/tmp/wlm_audio_XXXXXX";
+static char *folder; /* a test is a process of its own */
 
 static void enter_folder(void)
 {
-    cr_assert_not_null(mkdtemp(folder));
+    folder = support_temporary();
     cr_assert_eq(chdir(folder), 0);
 }
 
 static void leave_folder(void)
 {
-    DIR *d = opendir(".");
-    for (struct dirent *e; d && (e = readdir(d));) unlink(e->d_name);
-    if (d) closedir(d);
-    rmdir(folder);
+    cr_assert_eq(chdir("/"), 0);
+    support_remove(folder);
 }
 
 TestSuite(audio, .init = enter_folder, .fini = leave_folder);

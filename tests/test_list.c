@@ -1,6 +1,5 @@
 /* Input lists: folders, text lists, CSV and TSV, what they keep, and what is wrong with bad ones. */
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,26 +7,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support.h"
 #include "tools/list.h"
 #include "tools/table.h"
 
-static char folder[] = "/tmp/wlm_list_XXXXXX";
+static char *folder; /* a test is a process of its own */
 
 static void enter_folder(void)
 {
-    cr_assert_not_null(mkdtemp(folder));
+    folder = support_temporary();
     cr_assert_eq(chdir(folder), 0);
-}
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
-{
-    (void)info, (void)kind, (void)where;
-    return remove(path);
 }
 
 static void leave_folder(void)
 {
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    cr_assert_eq(chdir("/"), 0);
+    support_remove(folder);
 }
 
 TestSuite(list, .init = enter_folder, .fini = leave_folder);

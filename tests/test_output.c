@@ -9,23 +9,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support.h"
 #include "tools/output.h"
 #include "weights/value.h"
 
-static char folder[] = "/tmp/wlm_output_XXXXXX";
+static char *folder; /* a test is a process of its own */
 
 static void enter_folder(void)
 {
-    cr_assert_not_null(mkdtemp(folder));
+    folder = support_temporary();
     cr_assert_eq(chdir(folder), 0);
 }
 
 static void leave_folder(void)
 {
-    const char *const files[] = {"in.csv", "out", "out.part", "link", "target", "target.part"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(files[i]);
-    rmdir("dir");
-    rmdir(folder);
+    cr_assert_eq(chdir("/"), 0);
+    support_remove(folder);
 }
 
 TestSuite(output, .init = enter_folder, .fini = leave_folder);
