@@ -30,7 +30,6 @@ static void forward_backward(step_run *s)
                              .ids = s->ids,
                              .checkpoint_layers = s->run->options->checkpoint_layers};
     eng_arena_mark mark = eng_arena_save(ctx->arena);
-    mdl_params_clear_gradients(&s->m->params);
     ctx->tape = &s->tape;
     eng_tensor logits = mdl_forward_recorded(s->m, ctx, s->noise->n, s->noise->inputs, &training, NULL);
     if (eng_good(ctx)) {
@@ -64,6 +63,7 @@ static void sample_gradients(step_run *s, const kern_table *k, eng_precision pre
     for (size_t i = 0; i < p->count; i++)
         for (size_t q = 0; q < SAMPLED; q++)
             out[i * SAMPLED + q] = p->param[i].grad ? p->param[i].grad[q * 7919 % p->param[i].count] : 0;
+    mdl_params_clear_gradients(p);
 }
 
 /* Largest difference over the largest gradient of all. */

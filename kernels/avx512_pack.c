@@ -3,7 +3,7 @@
  * interleaved to six registers of output, first in pairs of rows, then the three pairs. */
 #include "kernels/avx512_transpose.h"
 
-enum { LANES = 16, SIX = 6 };
+enum { LANES = 16, SIX = 6, STEP = 256 }; /* columns of 16 rows at a time: streams that hardware prefetches */
 
 /* Rows [0, n) of x, columns [0, columns), n and columns <= 16, to panel[p * width + j], j < kept <= 16. */
 static inline __attribute__((always_inline)) void pack_block(size_t n, size_t columns, const float *x, size_t ldx,
@@ -48,22 +48,24 @@ static inline __attribute__((always_inline)) void pack_six(const float *x, size_
     }
 }
 
+/* Columns [p, end) of rows [j, j + 16) of the panel. */
+static void pack_strip(size_t j, size_t width, size_t n, size_t p, size_t end, const float *x, size_t ldx, float *panel)
+{
+    const size_t kept = width - j < LANES ? width - j : LANES, rows = j >= n ? 0 : n - j < kept ? n - j : kept;
+    for (; rows == LANES && p + LANES <= end; p += LANES)
+        pack_block(LANES, LANES, x + j * ldx + p, ldx, LANES, width, panel + p * width + j);
+    for (; p < end; p += LANES)
+        pack_block(rows, end - p < LANES ? end - p : LANES, rows > 0 ? x + j * ldx + p : x, ldx, kept, width,
+                   panel + p * width + j);
+}
+
 static void kern_gemm_pack_avx512(size_t width, size_t n, size_t k, const float *x, size_t ldx, float *panel)
 {
     size_t p = 0;
     if (width == SIX && n == SIX)
         for (; p + LANES <= k; p += LANES) pack_six(x + p, ldx, panel + p * SIX);
-    for (; p < k; p += LANES) {
-        const size_t columns = k - p < LANES ? k - p : LANES;
-        for (size_t j = 0; j < width; j += LANES) {
-            const size_t kept = width - j < LANES ? width - j : LANES;
-            const size_t rows = j >= n ? 0 : n - j < kept ? n - j : kept;
-            if (rows == LANES && columns == LANES)
-                pack_block(LANES, LANES, x + j * ldx + p, ldx, LANES, width, panel + p * width + j);
-            else
-                pack_block(rows, columns, rows > 0 ? x + j * ldx + p : x, ldx, kept, width, panel + p * width + j);
-        }
-    }
+    for (; p < k; p += STEP)
+        for (size_t j = 0; j < width; j += LANES) pack_strip(j, width, n, p, k - p < STEP ? k : p + STEP, x, ldx, panel);
 }
 
 void kern_table_fill_avx512_pack(kern_table *t)

@@ -1,6 +1,7 @@
 #include "model/optimizer.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PIECE = 1 << 16 };
 
@@ -38,7 +39,7 @@ void mdl_optimizer_fini(mdl_optimizer *o)
 typedef struct step_run {
     const kern_table *k;
     const mdl_param *param;
-    float *mean, *square;
+    float *mean, *square; /* NULL: frozen */
     kern_adamw a;
 } step_run;
 
@@ -47,7 +48,9 @@ static void step_task(void *arg, size_t task, size_t worker)
     (void)worker;
     const step_run *r = arg;
     size_t first = task * PIECE, left = r->param->count - first, n = left < PIECE ? left : PIECE;
-    r->k->adamw_f32(n, r->param->data + first, r->param->grad + first, r->mean + first, r->square + first, &r->a);
+    float *grad = r->param->grad + first;
+    if (r->mean) r->k->adamw_f32(n, r->param->data + first, grad, r->mean + first, r->square + first, &r->a);
+    memset(grad, 0, n * sizeof *grad); /* while it is in the cache */
 }
 
 /* ---- The gradient's length ---- */
@@ -106,7 +109,6 @@ void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx,
 {
     o->step++;
     for (size_t i = 0; i < p->count; i++) {
-        if (p->param[i].frozen) continue;
         double rate = a->learning_rate * p->param[i].rate;
         step_run run = {&ctx->k, &p->param[i], o->mean[i], o->square[i],
                         step_constants(a, rate, (double)o->step, gradient_scale)};

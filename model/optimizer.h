@@ -28,7 +28,7 @@ void mdl_optimizer_fini(mdl_optimizer *o);
 double mdl_gradient_norm(const mdl_params *p, eng_context *ctx);
 
 /* One step: every parameter that is not frozen moves along its gradient times gradient_scale, at its own rate
- * (params.h). The same bits on any number of threads. */
+ * (params.h). Then all gradients are zero, for the next step's to be added to. The same bits on any number of threads. */
 void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx, const mdl_adamw *a,
                         double gradient_scale);
 

@@ -153,7 +153,6 @@ eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_erro
     train_position at = r->at;
     *line = (train_step_line){.epoch = at.epoch + 1};
     *taken = false;
-    mdl_params_clear_gradients(&r->m->params);
     for (size_t i = 0; i < r->o->accumulate && at.epoch + 1 == line->epoch; i++) {
         const train_batch *batch;
         eng_status status = *r->stop ? ENG_OK : train_feed_next(r->feed, &batch, err);
@@ -171,6 +170,8 @@ eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_erro
         eng_status status = apply(r, loss, divisor, line, err);
         if (status) return status;
         *taken = true;
+    } else {
+        mdl_params_clear_gradients(&r->m->params);
     }
     r->at.epoch = at.epoch;
     r->at.batch = at.batch;
