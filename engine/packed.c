@@ -89,8 +89,8 @@ bool eng_packed_fill(const kern_table *k, eng_arena *scratch, eng_packed *p, siz
               "rows %zu + %zu of %zu, panels of %zu", first, count, p->n, p->nr);
     eng_arena_mark mark = eng_arena_save(scratch);
     uint32_t *units = p->precision == ENG_F32 ? NULL : eng_arena_alloc(scratch, p->nr * p->units, sizeof *units);
-    if (p->precision != ENG_F32 && !units) return false;
-    for (size_t j = first; j < first + count; j += p->nr) {
+    bool good = units || p->precision == ENG_F32;
+    for (size_t j = first; good && j < first + count; j += p->nr) {
         size_t n = eng_min(p->nr, first + count - j);
         const float *rows = w + (j - first) * ldw;
         float *panel = (float *)(p->panels + j * p->units);
@@ -108,21 +108,27 @@ bool eng_packed_fill(const kern_table *k, eng_arena *scratch, eng_packed *p, siz
         for (size_t i = n; i < p->nr && p->precision == ENG_INT8; i++) p->scale[j + i] = 0, p->correction[j + i] = 0;
     }
     eng_arena_rewind(scratch, mark);
-    return true;
+    return good;
 }
 
-/* Columns [j, j + count) of one panel of p. Borrowed memory may be unaligned: bytes are copied. */
+/* Columns [j, j + count) of a weight, as its panels have them, to y: unit u of column j + i to y[u * ldy + i]. Borrowed
+ * memory may be unaligned: bytes are copied. */
+static void copy_columns(const eng_packed *from, size_t j, size_t count, uint32_t *y, size_t ldy)
+{
+    for (size_t i = 0; i < count;) {
+        size_t within = (j + i) % from->nr, run = eng_min(count - i, from->nr - within);
+        const uint32_t *source = from->panels + (j + i - within) * from->units + within;
+        for (size_t u = 0; u < from->units; u++) memcpy(y + u * ldy + i, source + u * from->nr, run * sizeof *y);
+        i += run;
+    }
+}
+
+/* Columns [j, j + count) of one panel of p. */
 static void move_panel(eng_packed *p, size_t j, size_t count, const eng_packed *from)
 {
     uint32_t *panel = p->panels + j * p->units;
     if (count < p->nr) memset(panel, 0, p->nr * p->units * sizeof *panel);
-    for (size_t i = 0; i < count;) {
-        size_t within = (j + i) % from->nr, run = eng_min(count - i, from->nr - within);
-        const uint32_t *source = from->panels + (j + i - within) * from->units + within;
-        for (size_t u = 0; u < p->units; u++)
-            memcpy(panel + u * p->nr + i, source + u * from->nr, run * sizeof *panel);
-        i += run;
-    }
+    copy_columns(from, j, count, panel, p->nr);
     if (p->precision != ENG_INT8) return;
     for (size_t i = count; i < p->nr; i++) p->scale[j + i] = 0, p->correction[j + i] = 0;
     memcpy(p->scale + j, from->scale + j, count * sizeof *p->scale);
@@ -134,17 +140,14 @@ static bool round_panel(const kern_table *k, eng_arena *scratch, eng_packed *p, 
                         const eng_packed *from)
 {
     eng_arena_mark mark = eng_arena_save(scratch);
-    float *columns = eng_arena_alloc(scratch, p->k * p->nr, sizeof *columns); /* [k, run] */
-    float *rows = eng_arena_alloc(scratch, p->nr * p->k, sizeof *rows);
-    if (!columns || !rows) return false;
-    for (size_t i = 0; i < count;) {
-        size_t within = (j + i) % from->nr, run = eng_min(count - i, from->nr - within);
-        const uint32_t *source = from->panels + (j + i - within) * from->units + within;
-        for (size_t u = 0; u < p->k; u++) memcpy(columns + u * run, source + u * from->nr, run * sizeof *columns);
-        k->transpose_f32(p->k, run, columns, run, rows + i * p->k, p->k);
-        i += run;
+    float *columns = eng_arena_alloc(scratch, p->k * count, sizeof *columns); /* [k, count] */
+    float *rows = eng_arena_alloc(scratch, count * p->k, sizeof *rows);
+    bool good = columns && rows;
+    if (good) {
+        copy_columns(from, j, count, (uint32_t *)columns, count);
+        k->transpose_f32(p->k, count, columns, count, rows, p->k);
+        good = eng_packed_fill(k, scratch, p, j, count, rows, p->k);
     }
-    bool good = eng_packed_fill(k, scratch, p, j, count, rows, p->k);
     eng_arena_rewind(scratch, mark);
     return good;
 }

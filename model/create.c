@@ -240,7 +240,8 @@ static eng_status settle_random(mdl_model *m, const mdl_head_request *want, eng_
 }
 
 eng_status mdl_model_random(const char *name, const wts_value *config, const mdl_head_request *want, bool trainable,
-                            eng_precision precision, uint64_t seed, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+                            eng_precision precision, uint64_t seed, const kern_table *k, eng_pool *pool,
+                            mdl_model **out, eng_error *err)
 {
     *out = NULL;
     eng_status status = want ? check_request(name, want, err) : ENG_OK;

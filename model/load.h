@@ -25,9 +25,9 @@ typedef enum mdl_load_purpose {
     MDL_LOAD_TO_TRAIN    /* in plain memory with gradients, listed in m->params */
 } mdl_load_purpose;
 
-/* Fills a model whose config is read and whose precision is set. init NULL: everything comes from the file; else the head is drawn (then
- * m->config.labels is known, and the file's head is passed over), and the backbone too where init says so or file is
- * NULL. */
+/* Fills a model whose config is read and whose precision is set. init NULL: everything comes from the file; else the head
+ * is drawn (then m->config.labels is known, and the file's head is passed over), and the backbone too where init says so or
+ * file is NULL. */
 eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_initialiser *init, mdl_load_purpose purpose,
                             const kern_table *k, eng_pool *pool, eng_error *err);
 

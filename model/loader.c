@@ -242,6 +242,17 @@ eng_precision mdl_loader_precision(const mdl_loader *l)
                        : mdl_part_precision(l->precision, l->part, l->k->bf16_is_fast);
 }
 
+void mdl_loader_run(mdl_loader *l, size_t tasks, eng_task_fn task, void *arg, bool **failed, const eng_weight *w)
+{
+    size_t threads = eng_pool_threads(l->pool);
+    *failed = eng_alloc_zero(threads, sizeof **failed);
+    bool good = *failed != NULL;
+    if (good) eng_pool_run(l->pool, tasks, task, arg);
+    for (size_t i = 0; good && i < threads; i++) good = !(*failed)[i];
+    if (!good) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", w->n, w->k);
+    eng_free(*failed);
+}
+
 typedef struct pack_run {
     mdl_loader *l;
     size_t n, k, rows; /* rows of a task, a multiple of nr */
@@ -258,13 +269,10 @@ static void pack_task(void *arg, size_t task, size_t worker)
     eng_arena_mark mark = eng_arena_save(scratch);
     size_t first = task * r->rows, left = r->n - first, rows = left < r->rows ? left : r->rows;
     float *w = r->out->data ? r->out->data + first * r->k : eng_arena_alloc(scratch, rows * r->k, sizeof *w);
-    if (!w) {
-        r->failed[worker] = true;
-        return;
-    }
-    for (size_t i = 0; i < rows; i++)
-        if (!r->source(r->arg, first + i, w + i * r->k, scratch)) r->failed[worker] = true;
-    if (!r->out->data && !eng_packed_fill(r->l->k, scratch, &r->out->packed, first, rows, w, r->k)) r->failed[worker] = true;
+    bool good = w != NULL;
+    for (size_t i = 0; good && i < rows; i++) good = r->source(r->arg, first + i, w + i * r->k, scratch);
+    if (good && !r->out->data) good = eng_packed_fill(r->l->k, scratch, &r->out->packed, first, rows, w, r->k);
+    if (!good) r->failed[worker] = true;
     eng_arena_rewind(scratch, mark);
 }
 
@@ -281,17 +289,9 @@ void mdl_loader_pack(mdl_loader *l, size_t n, size_t k, mdl_row_source source, v
         l->status = eng_fail_prefix(l->err, "%s", l->path);
     }
     if (l->status) return;
-    size_t threads = eng_pool_threads(l->pool), rows = l->k->gemm_blocks.nr;
-    bool *failed = eng_alloc_zero(threads, sizeof *failed);
-    if (!failed) {
-        mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
-        return;
-    }
-    pack_run run = {l, n, k, rows, source, arg, out, failed};
-    eng_pool_run(l->pool, (n + rows - 1) / rows, pack_task, &run);
-    for (size_t i = 0; i < threads; i++)
-        if (failed[i]) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", n, k);
-    eng_free(failed);
+    size_t rows = l->k->gemm_blocks.nr;
+    pack_run run = {l, n, k, rows, source, arg, out, NULL};
+    mdl_loader_run(l, (n + rows - 1) / rows, pack_task, &run, &run.failed, out);
 }
 
 typedef struct stacked_source {

@@ -38,7 +38,8 @@ typedef struct mdl_loader {
 } mdl_loader;
 
 /* Indexes the checkpoint, if l->file is one, by canonical names. The caller has set path, file, init, layout,
- * panels, k, pool, precision, to_store, memory, trainable, params and err; the rest is zero. Error: two tensors of one canonical name. */
+ * panels, k, pool, precision, to_store, memory, trainable, params and err; the rest is zero. Error: two tensors of one
+ * canonical name. */
 eng_status mdl_loader_init(mdl_loader *l);
 void mdl_loader_fini(mdl_loader *l);
 
@@ -72,6 +73,10 @@ eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n);
 
 /* What a weight of l->part is packed in. */
 eng_precision mdl_loader_precision(const mdl_loader *l);
+
+/* Runs the tasks of packing w on l's threads; *failed, which arg holds, is [threads] during the run, and a task that finds
+ * no memory sets its worker's. */
+void mdl_loader_run(mdl_loader *l, size_t tasks, eng_task_fn task, void *arg, bool **failed, const eng_weight *w);
 
 /* Produces row `row` of a matrix as k floats; false when out of memory. Called from several threads at once, for
  * different rows. */

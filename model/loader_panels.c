@@ -66,20 +66,14 @@ static void move_task(void *arg, size_t task, size_t worker)
 }
 
 /* Packs `from` anew in memory of the model. */
-static void move_weight(mdl_loader *l, const eng_packed *from, eng_packed *to)
+static void move_weight(mdl_loader *l, const eng_packed *from, eng_weight *to)
 {
-    if (eng_packed_new(l->k, mdl_loader_precision(l), from->n, from->k, to, l->err)) {
+    if (eng_packed_new(l->k, mdl_loader_precision(l), from->n, from->k, &to->packed, l->err)) {
         l->status = eng_fail_prefix(l->err, "%s", l->path);
         return;
     }
-    size_t threads = eng_pool_threads(l->pool);
-    bool *failed = eng_alloc_zero(threads, sizeof *failed);
-    bool good = failed != NULL;
-    move_run run = {l, from, to, failed};
-    if (good) eng_pool_run(l->pool, (from->n + to->nr - 1) / to->nr, move_task, &run);
-    for (size_t i = 0; good && i < threads; i++) good = !failed[i];
-    if (!good) mdl_loader_fail(l, ENG_E_MEMORY, "out of memory for a weight of %zu x %zu", from->n, from->k);
-    eng_free(failed);
+    move_run run = {l, from, &to->packed, NULL};
+    mdl_loader_run(l, (from->n + run.to->nr - 1) / run.to->nr, move_task, &run, &run.failed, to);
 }
 
 void mdl_loader_bind(mdl_loader *l, const char *name, size_t n, size_t k, eng_weight *out)
@@ -93,8 +87,8 @@ void mdl_loader_bind(mdl_loader *l, const char *name, size_t n, size_t k, eng_we
         out->packed = found;
         l->borrowed = true;
     } else {
-        move_weight(l, &found, &out->packed);
-        mdl_loader_let_go(l, t);
+        move_weight(l, &found, out);
+        mdl_loader_let_go(l, t); /* scale and correction are small */
     }
     mdl_loader_list_packed(l, name, out);
 }

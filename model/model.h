@@ -54,12 +54,12 @@ typedef struct mdl_head_weights {
 typedef struct mdl_model {
     mdl_config config;
     wts_layout layout;
-    eng_precision precision; /* of the packed weights (precision.h); a trainable model's are f32 */
+    eng_precision precision; /* that was asked for: precision.h says which weights follow; a trainable model's are f32 */
     char *path;
     eng_arena memory; /* vectors and tables */
     wts_panels panels;   /* how a converted file's weights were packed */
     bool borrows;        /* some weights lie in the file */
-    bool repacked;       /* ... which is not how these kernels want them: they were moved */
+    bool repacked;       /* in panels of another width than these kernels': all were moved, which is worth a note */
     wts_checkpoint file; /* a converted file stays mapped while weights lie in it; else closed */
     mdl_conv conv[MDL_MAX_CONVS];
     mdl_norm feature_norm;
@@ -82,7 +82,8 @@ typedef struct mdl_model {
  * tensor, expected and found. Weights are packed for k's kernels on pool's threads, in that precision (NULL: the
  * model's own, f32 unless it was converted); pages of the mapped file are given back as they are packed. A converted model
  * (save.h) is used where it is mapped, and repacked, to the same numbers, when it was made for kernels of another panel
- * width; asking for another precision than its own is an error. Free with mdl_model_free. */
+ * width; where the CPU is fast at bf16, an int8 model's convolutions are rounded to that (precision.h). Asking for another
+ * precision than its own is an error. Free with mdl_model_free. */
 eng_status mdl_model_load(const char *path, const eng_precision *precision, const kern_table *k, eng_pool *pool,
                           mdl_model **out, eng_error *err);
 
@@ -90,7 +91,7 @@ eng_status mdl_model_load(const char *path, const eng_precision *precision, cons
 eng_status mdl_model_load_to_convert(const char *path, const eng_precision *precision, const kern_table *k,
                                      eng_pool *pool, mdl_model **out, eng_error *err);
 
-/* The same for training: weights lie in plain memory with a gradient beside each, listed in params. A converted
+/* The same for training: weights lie in plain memory with a gradient of zeros beside each, listed in params. A converted
  * model cannot be trained. */
 eng_status mdl_model_load_trainable(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out,
                                     eng_error *err);

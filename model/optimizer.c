@@ -39,7 +39,7 @@ void mdl_optimizer_fini(mdl_optimizer *o)
 typedef struct step_run {
     const kern_table *k;
     const mdl_param *param;
-    float *mean, *square; /* NULL: frozen */
+    float *mean, *square;
     kern_adamw a;
 } step_run;
 
@@ -49,7 +49,7 @@ static void step_task(void *arg, size_t task, size_t worker)
     const step_run *r = arg;
     size_t first = task * PIECE, left = r->param->count - first, n = left < PIECE ? left : PIECE;
     float *grad = r->param->grad + first;
-    if (r->mean) r->k->adamw_f32(n, r->param->data + first, grad, r->mean + first, r->square + first, &r->a);
+    if (!r->param->frozen) r->k->adamw_f32(n, r->param->data + first, grad, r->mean + first, r->square + first, &r->a);
     memset(grad, 0, n * sizeof *grad); /* while it is in the cache */
 }
 

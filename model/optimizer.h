@@ -18,7 +18,8 @@ typedef struct mdl_optimizer {
     float **mean, **square; /* [count] of [param.count]; NULL for a frozen parameter */
 } mdl_optimizer;
 
-/* Moments of zero for p's parameters. Error: out of memory. Free with mdl_optimizer_fini, also after an error. */
+/* Moments of zero for those of p's parameters that are not frozen; these learn, and none that thaws later. Error: out of
+ * memory. Free with mdl_optimizer_fini, also after an error. */
 eng_status mdl_optimizer_init(mdl_optimizer *o, const mdl_params *p, eng_error *err);
 void mdl_optimizer_fini(mdl_optimizer *o);
 

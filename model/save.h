@@ -8,7 +8,7 @@
  * file appears whole or not at all (written beside itself, synced, renamed), model.safetensors last. Tensors have Hugging
  * Face's names and layout, f32. What mdl_model_load makes of the folder computes the same bits as m.
  *
- * A model from mdl_model_load_to_convert is written as a converted one: weights as packed panels of its precision
+ * A model from mdl_model_load_to_convert is written as a converted one: weights as packed panels of mdl_stored_precision
  * (weights/README.md), config.json with "weight_precision". The folder must not be that of the checkpoint itself.
  * Error: I/O, naming the file; what was there before is then still there. */
 eng_status mdl_model_save(const mdl_model *m, const char *folder, eng_error *err);

@@ -209,8 +209,9 @@ static void check(session *s, const subject *on, const char *what, const bytes *
 void try_file(session *s, const subject *on, const char *what, bytes damaged)
 {
     const char *infer[10] = {s->infer, "--threads", "1", "--model", on->model, on->input};
-    if (on->precision) infer[6] = "--quiet"; /* a model that is repacked has a note, which is another line */
-    if (on->run_on) infer[7] = "--cpu", infer[8] = on->run_on;
+    size_t n = 6;
+    if (on->precision) infer[n++] = "--quiet"; /* a model that is repacked has a note, which is another line */
+    if (on->run_on) infer[n++] = "--cpu", infer[n++] = on->run_on;
     check(s, on, what, &damaged, "infer", infer, on->statuses);
     const char *inspect[] = {s->inspect, on->model, NULL};
     if (on->inspect) check(s, on, what, &damaged, "inspect", inspect, on->inspect);
@@ -439,8 +440,8 @@ static void write_converted(const session *s, const subject *on)
     char model[2 * PATH_SIZE], folder[PATH_SIZE + 64];
     snprintf(model, sizeof model, "%s/golden/hf_sequence_classification", s->tests);
     snprintf(folder, sizeof folder, "%s/%s", s->folder, on->name);
-    const char *convert[] = {s->convert, "--quiet", "--precision", on->precision, "--model", model, "--out", ".",
-                             on->made_for ? "--cpu" : NULL, on->made_for, NULL};
+    const char *convert[] = {s->convert, "--quiet", "--threads", "1", "--precision", on->precision, "--model", model,
+                             "--out", ".", on->made_for ? "--cpu" : NULL, on->made_for, NULL};
     run(s, folder, convert, &o);
     if (o.status == 0 && !*o.messages) return;
     fprintf(stderr, "hostile: convert ended with %d: %s\n", o.status, o.messages);

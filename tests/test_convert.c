@@ -379,11 +379,11 @@ static void tell(bytes *file, unsigned char *name_end, lie what)
     size_t size = (size_t)(find(file, shape, "]") - shape), last = size;
     char text[128];
     if (what == RENAMED) name_end[-1] = '_';
-    for (size_t i = 0; what == RETYPED; i++) {
-        size_t n = strlen(dtypes[i][0]);
-        if (memcmp(dtype, dtypes[i][0], n) != 0) continue;
-        edit(file, dtype, n, dtypes[i][1]);
-        return;
+    if (what == RETYPED) {
+        size_t i = 0;
+        while (i < 4 && memcmp(dtype, dtypes[i][0], strlen(dtypes[i][0])) != 0) i++;
+        cr_assert_lt(i, 4, "no other dtype is known for %.8s", (const char *)dtype);
+        edit(file, dtype, strlen(dtypes[i][0]), dtypes[i][1]);
     }
     if (what != RESHAPED) return;
     while (last && shape[last - 1] != ',') last--;

@@ -90,6 +90,8 @@ static double step(training *t)
     mdl_adamw a = mdl_adamw_defaults();
     a.learning_rate = 1e-3;
     double loss = forward_backward(t);
+    for (size_t i = 0; i < p->count; i++)
+        if (p->param[i].frozen) p->param[i].grad[0] = 1;
     mdl_optimizer_step(&t->optimizer, p, &t->e->ctx, &a, 1);
     for (size_t i = 0; i < p->count; i++)
         for (size_t q = 0; q < p->param[i].count; q++)

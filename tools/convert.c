@@ -36,7 +36,8 @@ static const tool_program program = {
     "convert",
     "--precision f32|bf16|int8 --model DIR_OR_FILE --out DIR",
     "Writes a model whose weights are packed for this CPU's kernels in that precision: infer opens it\n"
-    "without reading it, and several processes share its memory. On another kind of CPU it works too,\n"
+    "without reading it, and several processes share its memory (but for an int8 model's convolutions,\n"
+    "which are rounded to bf16 on CPUs that are fast at it). On another kind of CPU it works too,\n"
     "repacked when it is opened. It cannot be trained or converted again: keep the checkpoint.\n\n"
     "Exit status: 0 done; 1 wrong usage; 2 the model cannot be loaded; 3 DIR cannot be written.",
     options,

@@ -74,7 +74,8 @@ double train_loss_sum(train_run *r, const train_batch *batch, eng_tensor logits,
 
 /* One optimizer step on up to --accumulate batches, at most to the end of the epoch; moves r->at. *taken: false when every
  * file of the batches was unreadable. *r->stop is looked at before and after each batch is read: when it is set, nothing
- * has been done and r->at is as before (*taken false). Error: out of memory, a loss that is not a number. */
+ * has been done and r->at is as before (*taken false). Gradients are zero before it, and after it too unless it was
+ * stopped or failed: then the run is over. Error: out of memory, a loss that is not a number. */
 eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_error *err);
 
 /* Learning rate of step (from 1). */

@@ -170,7 +170,7 @@ eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_erro
         eng_status status = apply(r, loss, divisor, line, err);
         if (status) return status;
         *taken = true;
-    } else {
+    } else { /* nothing was read, or nothing that was has a weight: 0 / 0 */
         mdl_params_clear_gradients(&r->m->params);
     }
     r->at.epoch = at.epoch;
