@@ -34,6 +34,7 @@ typedef struct encoder_run {
     const size_t *samples;
     const encoder_stretch *stretches;
     eng_tensor out;
+    eng_packed weight[MDL_MAX_CONVS]; /* the model's, or packed for this pass in ctx->precision */
     float *group; /* group norm of the first layer: [n, 2, channels], -mean and scale; else NULL */
     double *sums; /* its moments: [stretches, 2, channels] */
     bool *failed;
@@ -90,8 +91,7 @@ static bool run_layer(const encoder_run *r, eng_arena *scratch, size_t layer, si
     for (size_t first = 0; first < rows; first += group) {
         size_t count = rows - first < group ? rows - first : group;
         float *part = out + first * ldo;
-        if (!eng_product_serial(k, scratch, count, (eng_left){in + first * step, step, false},
-                                eng_weight_right(&conv->linear.w), part, ldo, false, &e))
+        if (!eng_gemm_serial(k, scratch, count, in + first * step, step, &r->weight[layer], part, ldo, &e))
             return false;
         if (norm) finish_rows(r, layer, centre, count, part, ldo);
     }
@@ -160,9 +160,8 @@ static void stats_task(void *arg, size_t task, size_t worker)
     float *rows = eng_arena_alloc(scratch, s.frames * dim, sizeof *rows);
     eng_epilogue e = {NULL, KERN_ACT_NONE, NULL, 0};
     memset(sum, 0, 2 * dim * sizeof *sum);
-    eng_left a = {r->waves[s.utterance] + s.first * c->conv_stride[0], c->conv_stride[0], false};
-    if (!rows || !eng_product_serial(&r->ctx->k, scratch, s.frames, a, eng_weight_right(&r->m->conv[0].linear.w), rows,
-                                     dim, false, &e))
+    const float *in = r->waves[s.utterance] + s.first * c->conv_stride[0];
+    if (!rows || !eng_gemm_serial(&r->ctx->k, scratch, s.frames, in, c->conv_stride[0], &r->weight[0], rows, dim, &e))
         r->failed[worker] = true;
     else
         r->ctx->k.channel_moments_f32(s.frames, dim, rows, dim, NULL, sum, sum + dim);
@@ -253,6 +252,42 @@ static size_t tile_frames(const mdl_config *c, size_t all, size_t threads)
     return frames;
 }
 
+/* ---- Weights of a model to be trained, which lie as in the checkpoint ---- */
+
+typedef struct packing_run {
+    eng_context *ctx;
+    const eng_weight *w;
+    eng_packed *to;
+    bool *failed; /* [threads] */
+} packing_run;
+
+static void packing_task(void *arg, size_t task, size_t worker)
+{
+    const packing_run *r = arg;
+    size_t nr = r->to->nr, first = task * nr, left = r->w->n - first;
+    if (!eng_packed_fill(&r->ctx->k, eng_pool_scratch(r->ctx->pool, worker), r->to, first, left < nr ? left : nr,
+                         r->w->data + first * r->w->k, r->w->k))
+        r->failed[worker] = true;
+}
+
+/* Packs W in ctx->arena, once for all stretches. */
+static void pack_weight(eng_context *ctx, const eng_weight *w, eng_packed *out)
+{
+    size_t nr = ctx->k.gemm_blocks.nr, bytes = 0, threads = eng_pool_threads(ctx->pool);
+    bool fits = eng_packed_bytes(nr, ctx->precision, w->n, w->k, &bytes);
+    void *memory = fits ? eng_arena_alloc(ctx->arena, bytes, 1) : NULL;
+    bool *failed = eng_arena_alloc(ctx->arena, threads, sizeof *failed);
+    bool good = memory && failed;
+    if (good) {
+        memset(failed, 0, threads * sizeof *failed);
+        *out = eng_packed_borrow(nr, ctx->precision, w->n, w->k, memory);
+        packing_run run = {ctx, w, out, failed};
+        eng_pool_run(ctx->pool, (w->n + nr - 1) / nr, packing_task, &run);
+        for (size_t i = 0; i < threads; i++) good = good && !failed[i];
+    }
+    if (!good) eng_out_of_memory(ctx, "the feature encoder's weights", bytes);
+}
+
 void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, const float *const *waves,
                          const size_t *samples, eng_tensor out)
 {
@@ -260,7 +295,12 @@ void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, 
     eng_op_begin(ctx, "feature_encoder", out.rows, out.cols, 0);
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     encoder_run run = {.m = m, .ctx = ctx, .batch = batch, .waves = waves, .samples = samples, .out = out};
-    if (m->config.group_norm) group_norm_statistics(&run);
+    for (size_t i = 0; i < m->config.convs && eng_good(ctx); i++) {
+        const eng_weight *w = &m->conv[i].linear.w;
+        if (w->packed.panels) run.weight[i] = w->packed;
+        else pack_weight(ctx, w, &run.weight[i]);
+    }
+    if (eng_good(ctx) && m->config.group_norm) group_norm_statistics(&run);
     if (eng_good(ctx))
         run_stretches(&run, false, tile_frames(&m->config, batch.offset[batch.n], eng_pool_threads(ctx->pool)),
                       encoder_task);

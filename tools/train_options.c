@@ -113,7 +113,7 @@ static const tool_option options[] = {
      "save the state at least so often, beside the ends of epochs\n(15; 0: after every step)", NULL, 0, 1e6},
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads that compute (one per CPU)", NULL, 1, 4096},
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
-     "bf16: linear layers (and the CNN, where it is trained) round what they\nmultiply, forward and back; weights, gradients "
+     "bf16: linear layers and the CNN round what they multiply, forward and\nback; weights, gradients "
      "and sums stay f32 (f32)", "f32|bf16", 0, 0},
     {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
      0, 0},
