@@ -38,7 +38,7 @@ typedef struct eng_context {
     kern_table k;
     eng_pool *pool;
     eng_arena *arena;
-    eng_precision precision; /* f32 or bf16: of products of weights that are not packed (linear, conv1d, CNN), forward and back */
+    eng_precision precision; /* f32 or bf16: of products of weights that are not packed (linear, conv1d, CNN), and back */
     eng_tape *tape; /* NULL: inference; nothing is recorded and nothing is kept for a backward pass (tape.h) */
     eng_error error;
     const eng_trace *trace; /* NULL: nobody looks */
