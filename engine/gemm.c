@@ -310,6 +310,12 @@ static size_t slice_depth(const packing *all)
     return SLICE_BLOCKS * all->p.blocks->kc * all->p.group;
 }
 
+/* All panels, on all threads. */
+static void pack_all(packing *g)
+{
+    eng_pool_run(g->pool, g->p.b.transposed ? panels_of(g) : eng_ceil_div(g->p.units, PACKED_UNITS), packing_task, g);
+}
+
 static bool loose_serial(const kern_table *k, eng_arena *scratch, size_t m, eng_left a, eng_right b, float *c, size_t ldc,
                          bool accumulate, const eng_epilogue *e)
 {
@@ -350,7 +356,7 @@ static void loose_product(eng_context *ctx, size_t m, eng_left a, eng_right b, f
         packing g = packing_of(&ctx->k, part_of(b, 0, b.n, k0, depth), panels);
         g.pool = ctx->pool;
         g.failed = failed;
-        eng_pool_run(ctx->pool, b.transposed ? panels_of(&g) : eng_ceil_div(g.p.units, PACKED_UNITS), packing_task, &g);
+        pack_all(&g);
         eng_packed w = packed_from(&g);
         packed_product(ctx, m, left_from(a, k0), (eng_right){.n = b.n, .k = depth, .packed = &w}, c, ldc,
                        accumulate || k0 > 0, k0 + depth == b.k ? e : NULL, failed);
@@ -382,6 +388,24 @@ void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, 
     for (size_t i = 0; i < threads; i++)
         if (failed[i]) eng_out_of_memory(ctx, "a matrix product", b.n * eng_min(b.k, ctx->k.gemm_blocks.kc) * sizeof(float));
     eng_arena_rewind(ctx->arena, mark);
+}
+
+void eng_pack(eng_context *ctx, eng_right b, eng_packed *out)
+{
+    if (!eng_good(ctx)) return;
+    packing g = packing_of(&ctx->k, b, NULL);
+    size_t threads = eng_pool_threads(ctx->pool), columns = panels_of(&g) * g.p.blocks->nr;
+    g.pool = ctx->pool;
+    g.panels = eng_arena_alloc(ctx->arena, columns * g.p.units, sizeof *g.panels);
+    g.failed = eng_arena_alloc(ctx->arena, threads, sizeof *g.failed);
+    bool good = g.panels && g.failed;
+    if (good) {
+        memset(g.failed, 0, threads * sizeof *g.failed);
+        pack_all(&g);
+        for (size_t i = 0; i < threads; i++) good = good && !g.failed[i];
+    }
+    if (good) *out = packed_from(&g);
+    else eng_out_of_memory(ctx, "a matrix product's right operand", columns * g.p.units * sizeof *g.panels);
 }
 
 static eng_right packed_right(const eng_packed *w)

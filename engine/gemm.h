@@ -87,6 +87,9 @@ typedef struct eng_right {
     eng_precision precision; /* of the product, where packed is NULL */
 } eng_right;
 
+/* Packs b, which is not packed, in ctx->arena for all products until it is rewound. */
+void eng_pack(eng_context *ctx, eng_right b, eng_packed *out);
+
 /* C[m,n] = act((accumulate ? C : 0) + A B + bias) + residual, on all threads of ctx. e may be NULL: nothing. int8:
  * neither accumulates nor takes a transposed A. */
 void eng_product(eng_context *ctx, size_t m, eng_left a, eng_right b, float *c, size_t ldc, bool accumulate,

@@ -252,42 +252,6 @@ static size_t tile_frames(const mdl_config *c, size_t all, size_t threads)
     return frames;
 }
 
-/* ---- Weights of a model to be trained, which lie as in the checkpoint ---- */
-
-typedef struct packing_run {
-    eng_context *ctx;
-    const eng_weight *w;
-    eng_packed *to;
-    bool *failed; /* [threads] */
-} packing_run;
-
-static void packing_task(void *arg, size_t task, size_t worker)
-{
-    const packing_run *r = arg;
-    size_t nr = r->to->nr, first = task * nr, left = r->w->n - first;
-    if (!eng_packed_fill(&r->ctx->k, eng_pool_scratch(r->ctx->pool, worker), r->to, first, left < nr ? left : nr,
-                         r->w->data + first * r->w->k, r->w->k))
-        r->failed[worker] = true;
-}
-
-/* Packs W in ctx->arena, once for all stretches. */
-static void pack_weight(eng_context *ctx, const eng_weight *w, eng_packed *out)
-{
-    size_t nr = ctx->k.gemm_blocks.nr, bytes = 0, threads = eng_pool_threads(ctx->pool);
-    bool fits = eng_packed_bytes(nr, ctx->precision, w->n, w->k, &bytes);
-    void *memory = fits ? eng_arena_alloc(ctx->arena, bytes, 1) : NULL;
-    bool *failed = eng_arena_alloc(ctx->arena, threads, sizeof *failed);
-    bool good = memory && failed;
-    if (good) {
-        memset(failed, 0, threads * sizeof *failed);
-        *out = eng_packed_borrow(nr, ctx->precision, w->n, w->k, memory);
-        packing_run run = {ctx, w, out, failed};
-        eng_pool_run(ctx->pool, (w->n + nr - 1) / nr, packing_task, &run);
-        for (size_t i = 0; i < threads; i++) good = good && !failed[i];
-    }
-    if (!good) eng_out_of_memory(ctx, "the feature encoder's weights", bytes);
-}
-
 void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, const float *const *waves,
                          const size_t *samples, eng_tensor out)
 {
@@ -298,7 +262,7 @@ void mdl_feature_encoder(const mdl_model *m, eng_context *ctx, eng_batch batch, 
     for (size_t i = 0; i < m->config.convs && eng_good(ctx); i++) {
         const eng_weight *w = &m->conv[i].linear.w;
         if (w->packed.panels) run.weight[i] = w->packed;
-        else pack_weight(ctx, w, &run.weight[i]);
+        else eng_pack(ctx, eng_weight_right_in(ctx, w), &run.weight[i]); /* to be trained: once for all stretches */
     }
     if (eng_good(ctx) && m->config.group_norm) group_norm_statistics(&run);
     if (eng_good(ctx))
