@@ -38,26 +38,23 @@ KERN_INLINE float lane_choose(uint32_t mask, float a, float b)
     return lane_float((lane_bits(a) & mask) | (lane_bits(b) & ~mask));
 }
 
+#ifndef __FP_FAST_FMAF
 /* a b + c rounded once, without the instruction. The product is exact in double, so that the sum rounds once to 53 bits
  * and once more to 24, which goes wrong only where the first lands on a tie of the second. Rounding the first to odd
  * avoids that (Boldo, Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd",
  * 2008): where it was inexact and ended in an even bit, it moves one bit towards the error, which Knuth's two-sum tells. */
-KERN_INLINE float lane_fma(float a, float b, float c)
+KERN_INLINE float lane_fma_odd(float a, float b, float c)
 {
-#ifdef __FP_FAST_FMAF
-    return fmaf(a, b, c);
-#else
     const double product = (double)a * (double)b, addend = c, sum = product + addend, back = sum - product;
     const double error = (product - (sum - back)) + (addend - back);
     int64_t bits;
     double odd;
     memcpy(&bits, &sum, sizeof bits);
-    const int64_t inexact = -(int64_t)((error > 0.0) | (error < 0.0)), away = (error > 0.0) == (sum > 0.0) ? 1 : -1;
-    bits += away & inexact & -(int64_t)(~bits & 1);
+    if (!(error == 0.0) && error == error && !(bits & 1)) bits += (error > 0.0) == (sum > 0.0) ? 1 : -1;
     memcpy(&odd, &bits, sizeof odd);
     return (float)odd;
-#endif
 }
+#endif
 
 KERN_INLINE float lane_of_f16(uint16_t h)
 {
@@ -228,22 +225,56 @@ KERN_INLINE f32x16 f32x16_sqrt(f32x16 v)
     return v;
 }
 
+KERN_INLINE f32x16 negated(f32x16 v)
+{
+    for (size_t i = 0; i < 16; i++) v.lane[i] = -v.lane[i];
+    return v;
+}
+
+#ifdef __FP_FAST_FMAF
+
 KERN_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 {
-    for (size_t i = 0; i < 16; i++) c.lane[i] = lane_fma(a.lane[i], b.lane[i], c.lane[i]);
+    for (size_t i = 0; i < 16; i++) c.lane[i] = fmaf(a.lane[i], b.lane[i], c.lane[i]);
     return c;
 }
 
+#else
+
+static __attribute__((noinline)) f32x16 fma_odd(f32x16 a, f32x16 b, f32x16 c)
+{
+    for (size_t i = 0; i < 16; i++) c.lane[i] = lane_fma_odd(a.lane[i], b.lane[i], c.lane[i]);
+    return c;
+}
+
+/* Rounding twice is right but for ties of the second rounding (the 29 bits that it takes away being 1 and 28 zeros) and for
+ * subnormal results (below 2^-126, 0x38100000 in the upper word, and not 0), where it takes away others. */
+KERN_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
+{
+    enum { LOWER = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1 };
+    double sum[16];
+    uint32_t word[32], doubtful = 0;
+    f32x16 y;
+    for (size_t i = 0; i < 16; i++) sum[i] = (double)a.lane[i] * (double)b.lane[i] + (double)c.lane[i];
+    for (size_t i = 0; i < 16; i++) y.lane[i] = (float)sum[i];
+    memcpy(word, sum, sizeof word);
+    for (size_t i = 0; i < 16; i++) {
+        const uint32_t lower = word[2 * i + LOWER] & 0x1fffffffu, upper = word[2 * i + 1 - LOWER] & 0x7fffffffu;
+        doubtful |= -(uint32_t)(lower == 0x10000000u) | -(uint32_t)(upper - 1u < 0x38100000u - 1u);
+    }
+    return __builtin_expect(doubtful != 0, 0) ? fma_odd(a, b, c) : y;
+}
+
+#endif
+
 KERN_INLINE f32x16 f32x16_fms(f32x16 a, f32x16 b, f32x16 c)
 {
-    for (size_t i = 0; i < 16; i++) c.lane[i] = lane_fma(a.lane[i], b.lane[i], -c.lane[i]);
-    return c;
+    return f32x16_fma(a, b, negated(c));
 }
 
 KERN_INLINE f32x16 f32x16_fnma(f32x16 a, f32x16 b, f32x16 c)
 {
-    for (size_t i = 0; i < 16; i++) c.lane[i] = lane_fma(-a.lane[i], b.lane[i], c.lane[i]);
-    return c;
+    return f32x16_fma(negated(a), b, c);
 }
 
 KERN_INLINE f32x16 f32x16_min(f32x16 a, f32x16 b)
