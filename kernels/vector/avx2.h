@@ -22,15 +22,8 @@ typedef struct mask16 {
     __m256 low, high; /* all bits of a lane or none */
 } mask16;
 
-KERN_INLINE f32x16 pair_ps(__m256 low, __m256 high)
-{
-    return (f32x16){low, high};
-}
-
-KERN_INLINE i32x16 pair_epi32(__m256i low, __m256i high)
-{
-    return (i32x16){low, high};
-}
+KERN_INLINE f32x16 pair_ps(__m256 low, __m256 high) { return (f32x16){low, high}; }
+KERN_INLINE i32x16 pair_epi32(__m256i low, __m256i high) { return (i32x16){low, high}; }
 
 /* The first min(n, 8) of 8 lanes, as masked loads and stores want them. */
 KERN_INLINE __m256i lanes8(size_t n)
@@ -48,10 +41,7 @@ KERN_INLINE __m256i lanes4(size_t n)
 
 /* ---- Memory ---------------------------------------------------------------------------------------------------------- */
 
-KERN_INLINE f32x16 f32x16_load(const float *x)
-{
-    return pair_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8));
-}
+KERN_INLINE f32x16 f32x16_load(const float *x) { return pair_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8)); }
 
 KERN_INLINE f32x16 f32x16_load_first(const float *x, size_t n)
 {
@@ -78,15 +68,8 @@ KERN_INLINE void f32x16_store_first(float *y, size_t n, f32x16 v)
     }
 }
 
-KERN_INLINE f32x16 f32x16_of_bits(i32x16 v)
-{
-    return pair_ps(_mm256_castsi256_ps(v.low), _mm256_castsi256_ps(v.high));
-}
-
-KERN_INLINE i32x16 i32x16_bits(f32x16 v)
-{
-    return pair_epi32(_mm256_castps_si256(v.low), _mm256_castps_si256(v.high));
-}
+KERN_INLINE f32x16 f32x16_of_bits(i32x16 v) { return pair_ps(_mm256_castsi256_ps(v.low), _mm256_castsi256_ps(v.high)); }
+KERN_INLINE i32x16 i32x16_bits(f32x16 v) { return pair_epi32(_mm256_castps_si256(v.low), _mm256_castps_si256(v.high)); }
 
 KERN_INLINE i32x16 i32x16_load(const uint32_t *x)
 {
@@ -173,10 +156,7 @@ KERN_INLINE void f32x16_store_f16(uint16_t *y, size_t n, f32x16 v)
                  _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-KERN_INLINE f64x8 f64x8_load(const double *x)
-{
-    return (f64x8){_mm256_loadu_pd(x), _mm256_loadu_pd(x + 4)};
-}
+KERN_INLINE f64x8 f64x8_load(const double *x) { return (f64x8){_mm256_loadu_pd(x), _mm256_loadu_pd(x + 4)}; }
 
 KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n)
 {
@@ -236,10 +216,7 @@ KERN_INLINE f32x16 f32x16_div(f32x16 a, f32x16 b)
     return pair_ps(_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high));
 }
 
-KERN_INLINE f32x16 f32x16_sqrt(f32x16 v)
-{
-    return pair_ps(_mm256_sqrt_ps(v.low), _mm256_sqrt_ps(v.high));
-}
+KERN_INLINE f32x16 f32x16_sqrt(f32x16 v) { return pair_ps(_mm256_sqrt_ps(v.low), _mm256_sqrt_ps(v.high)); }
 
 KERN_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 {
@@ -278,10 +255,7 @@ KERN_INLINE f32x16 f32x16_with_sign(f32x16 v, f32x16 s)
     return pair_ps(_mm256_or_ps(v.low, _mm256_and_ps(sign, s.low)), _mm256_or_ps(v.high, _mm256_and_ps(sign, s.high)));
 }
 
-KERN_INLINE float f32x16_lane0(f32x16 v)
-{
-    return _mm256_cvtss_f32(v.low);
-}
+KERN_INLINE float f32x16_lane0(f32x16 v) { return _mm256_cvtss_f32(v.low); }
 
 KERN_INLINE float f32x16_sum(f32x16 v)
 {
@@ -347,10 +321,7 @@ KERN_INLINE mask16 mask16_or(mask16 a, mask16 b)
     return (mask16){_mm256_or_ps(a.low, b.low), _mm256_or_ps(a.high, b.high)};
 }
 
-KERN_INLINE bool mask16_any(mask16 m)
-{
-    return _mm256_movemask_ps(_mm256_or_ps(m.low, m.high)) != 0;
-}
+KERN_INLINE bool mask16_any(mask16 m) { return _mm256_movemask_ps(_mm256_or_ps(m.low, m.high)) != 0; }
 
 /* ---- Integers --------------------------------------------------------------------------------------------------------- */
 
@@ -421,15 +392,8 @@ KERN_INLINE i32x16 i32x16_upper_halves(i32x16 a, i32x16 b)
     return pair_epi32(upper_halves8(a.low, a.high), upper_halves8(b.low, b.high));
 }
 
-KERN_INLINE i32x16 i32x16_round(f32x16 v)
-{
-    return pair_epi32(_mm256_cvtps_epi32(v.low), _mm256_cvtps_epi32(v.high));
-}
-
-KERN_INLINE f32x16 f32x16_of_i32(i32x16 v)
-{
-    return pair_ps(_mm256_cvtepi32_ps(v.low), _mm256_cvtepi32_ps(v.high));
-}
+KERN_INLINE i32x16 i32x16_round(f32x16 v) { return pair_epi32(_mm256_cvtps_epi32(v.low), _mm256_cvtps_epi32(v.high)); }
+KERN_INLINE f32x16 f32x16_of_i32(i32x16 v) { return pair_ps(_mm256_cvtepi32_ps(v.low), _mm256_cvtepi32_ps(v.high)); }
 
 /* A permutation looks at the last three bits of an index. */
 KERN_INLINE f32x16 f32x16_lookup8(const float *table, i32x16 index)
@@ -466,15 +430,8 @@ KERN_INLINE f64x8 widen8(__m256 v)
     return (f64x8){_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))};
 }
 
-KERN_INLINE f64x8 f64x8_low(f32x16 v)
-{
-    return widen8(v.low);
-}
-
-KERN_INLINE f64x8 f64x8_high(f32x16 v)
-{
-    return widen8(v.high);
-}
+KERN_INLINE f64x8 f64x8_low(f32x16 v) { return widen8(v.low); }
+KERN_INLINE f64x8 f64x8_high(f32x16 v) { return widen8(v.high); }
 
 KERN_INLINE double f64x8_sum(f64x8 v)
 {

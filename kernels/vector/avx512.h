@@ -14,53 +14,25 @@ typedef __m512i i32x16;
 typedef __m512d f64x8;
 typedef __mmask16 mask16;
 
-KERN_INLINE mask16 mask16_first(size_t n)
-{
-    return n >= 16 ? (mask16)0xffff : (mask16)((1u << n) - 1u);
-}
+KERN_INLINE mask16 mask16_first(size_t n) { return n >= 16 ? (mask16)0xffff : (mask16)((1u << n) - 1u); }
 
 /* The first min(n, 8) lanes. */
-KERN_INLINE __mmask8 mask8_first(size_t n)
-{
-    return n >= 8 ? (__mmask8)0xff : (__mmask8)((1u << n) - 1u);
-}
+KERN_INLINE __mmask8 mask8_first(size_t n) { return n >= 8 ? (__mmask8)0xff : (__mmask8)((1u << n) - 1u); }
 
 /* ---- Memory ---------------------------------------------------------------------------------------------------------- */
 
-KERN_INLINE f32x16 f32x16_load(const float *x)
-{
-    return _mm512_loadu_ps(x);
-}
-
-KERN_INLINE f32x16 f32x16_load_first(const float *x, size_t n)
-{
-    return _mm512_maskz_loadu_ps(mask16_first(n), x);
-}
-
-KERN_INLINE void f32x16_store(float *y, f32x16 v)
-{
-    _mm512_storeu_ps(y, v);
-}
-
-KERN_INLINE void f32x16_store_first(float *y, size_t n, f32x16 v)
-{
-    _mm512_mask_storeu_ps(y, mask16_first(n), v);
-}
-
-KERN_INLINE i32x16 i32x16_load(const uint32_t *x)
-{
-    return _mm512_loadu_si512(x);
-}
+KERN_INLINE f32x16 f32x16_load(const float *x) { return _mm512_loadu_ps(x); }
+KERN_INLINE f32x16 f32x16_load_first(const float *x, size_t n) { return _mm512_maskz_loadu_ps(mask16_first(n), x); }
+KERN_INLINE void f32x16_store(float *y, f32x16 v) { _mm512_storeu_ps(y, v); }
+KERN_INLINE void f32x16_store_first(float *y, size_t n, f32x16 v) { _mm512_mask_storeu_ps(y, mask16_first(n), v); }
+KERN_INLINE i32x16 i32x16_load(const uint32_t *x) { return _mm512_loadu_si512(x); }
 
 KERN_INLINE i32x16 i32x16_load_first(const uint32_t *x, size_t n)
 {
     return _mm512_maskz_loadu_epi32(mask16_first(n), x);
 }
 
-KERN_INLINE void i32x16_store(uint32_t *y, i32x16 v)
-{
-    _mm512_storeu_si512(y, v);
-}
+KERN_INLINE void i32x16_store(uint32_t *y, i32x16 v) { _mm512_storeu_si512(y, v); }
 
 KERN_INLINE void i32x16_store_first(uint32_t *y, size_t n, i32x16 v)
 {
@@ -80,15 +52,8 @@ KERN_INLINE void halves_store(uint16_t *y, size_t n, __m256i v)
         _mm256_mask_storeu_epi16(y, mask16_first(n), v);
 }
 
-KERN_INLINE i32x16 i32x16_load_u16(const uint16_t *x, size_t n)
-{
-    return _mm512_cvtepu16_epi32(halves_load(x, n));
-}
-
-KERN_INLINE void i32x16_store_u16(uint16_t *y, size_t n, i32x16 v)
-{
-    halves_store(y, n, _mm512_cvtepi32_epi16(v));
-}
+KERN_INLINE i32x16 i32x16_load_u16(const uint16_t *x, size_t n) { return _mm512_cvtepu16_epi32(halves_load(x, n)); }
+KERN_INLINE void i32x16_store_u16(uint16_t *y, size_t n, i32x16 v) { halves_store(y, n, _mm512_cvtepi32_epi16(v)); }
 
 KERN_INLINE void i32x16_store_u8(uint8_t *y, size_t n, i32x16 v)
 {
@@ -99,112 +64,40 @@ KERN_INLINE void i32x16_store_u8(uint8_t *y, size_t n, i32x16 v)
         _mm_mask_storeu_epi8(y, mask16_first(n), bytes);
 }
 
-KERN_INLINE f32x16 f32x16_load_f16(const uint16_t *x, size_t n)
-{
-    return _mm512_cvtph_ps(halves_load(x, n));
-}
+KERN_INLINE f32x16 f32x16_load_f16(const uint16_t *x, size_t n) { return _mm512_cvtph_ps(halves_load(x, n)); }
 
 KERN_INLINE void f32x16_store_f16(uint16_t *y, size_t n, f32x16 v)
 {
     halves_store(y, n, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-KERN_INLINE f64x8 f64x8_load(const double *x)
-{
-    return _mm512_loadu_pd(x);
-}
-
-KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n)
-{
-    return _mm512_maskz_loadu_pd(mask8_first(n), x);
-}
-
-KERN_INLINE void f64x8_store(double *y, f64x8 v)
-{
-    _mm512_storeu_pd(y, v);
-}
-
-KERN_INLINE void f64x8_store_first(double *y, size_t n, f64x8 v)
-{
-    _mm512_mask_storeu_pd(y, mask8_first(n), v);
-}
+KERN_INLINE f64x8 f64x8_load(const double *x) { return _mm512_loadu_pd(x); }
+KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n) { return _mm512_maskz_loadu_pd(mask8_first(n), x); }
+KERN_INLINE void f64x8_store(double *y, f64x8 v) { _mm512_storeu_pd(y, v); }
+KERN_INLINE void f64x8_store_first(double *y, size_t n, f64x8 v) { _mm512_mask_storeu_pd(y, mask8_first(n), v); }
 
 /* ---- Floats ---------------------------------------------------------------------------------------------------------- */
 
-KERN_INLINE f32x16 f32x16_set1(float x)
-{
-    return _mm512_set1_ps(x);
-}
-
-KERN_INLINE f32x16 f32x16_first(size_t n, f32x16 v)
-{
-    return n >= 16 ? v : _mm512_maskz_mov_ps(mask16_first(n), v);
-}
-
-KERN_INLINE f32x16 f32x16_add(f32x16 a, f32x16 b)
-{
-    return _mm512_add_ps(a, b);
-}
-
-KERN_INLINE f32x16 f32x16_sub(f32x16 a, f32x16 b)
-{
-    return _mm512_sub_ps(a, b);
-}
-
-KERN_INLINE f32x16 f32x16_mul(f32x16 a, f32x16 b)
-{
-    return _mm512_mul_ps(a, b);
-}
-
-KERN_INLINE f32x16 f32x16_div(f32x16 a, f32x16 b)
-{
-    return _mm512_div_ps(a, b);
-}
-
-KERN_INLINE f32x16 f32x16_sqrt(f32x16 v)
-{
-    return _mm512_sqrt_ps(v);
-}
-
-KERN_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
-{
-    return _mm512_fmadd_ps(a, b, c);
-}
-
-KERN_INLINE f32x16 f32x16_fms(f32x16 a, f32x16 b, f32x16 c)
-{
-    return _mm512_fmsub_ps(a, b, c);
-}
-
-KERN_INLINE f32x16 f32x16_fnma(f32x16 a, f32x16 b, f32x16 c)
-{
-    return _mm512_fnmadd_ps(a, b, c);
-}
-
-KERN_INLINE f32x16 f32x16_min(f32x16 a, f32x16 b)
-{
-    return _mm512_min_ps(a, b);
-}
-
-KERN_INLINE f32x16 f32x16_max(f32x16 a, f32x16 b)
-{
-    return _mm512_max_ps(a, b);
-}
-
-KERN_INLINE f32x16 f32x16_abs(f32x16 v)
-{
-    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), v);
-}
+KERN_INLINE f32x16 f32x16_set1(float x) { return _mm512_set1_ps(x); }
+KERN_INLINE f32x16 f32x16_first(size_t n, f32x16 v) { return n >= 16 ? v : _mm512_maskz_mov_ps(mask16_first(n), v); }
+KERN_INLINE f32x16 f32x16_add(f32x16 a, f32x16 b) { return _mm512_add_ps(a, b); }
+KERN_INLINE f32x16 f32x16_sub(f32x16 a, f32x16 b) { return _mm512_sub_ps(a, b); }
+KERN_INLINE f32x16 f32x16_mul(f32x16 a, f32x16 b) { return _mm512_mul_ps(a, b); }
+KERN_INLINE f32x16 f32x16_div(f32x16 a, f32x16 b) { return _mm512_div_ps(a, b); }
+KERN_INLINE f32x16 f32x16_sqrt(f32x16 v) { return _mm512_sqrt_ps(v); }
+KERN_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c) { return _mm512_fmadd_ps(a, b, c); }
+KERN_INLINE f32x16 f32x16_fms(f32x16 a, f32x16 b, f32x16 c) { return _mm512_fmsub_ps(a, b, c); }
+KERN_INLINE f32x16 f32x16_fnma(f32x16 a, f32x16 b, f32x16 c) { return _mm512_fnmadd_ps(a, b, c); }
+KERN_INLINE f32x16 f32x16_min(f32x16 a, f32x16 b) { return _mm512_min_ps(a, b); }
+KERN_INLINE f32x16 f32x16_max(f32x16 a, f32x16 b) { return _mm512_max_ps(a, b); }
+KERN_INLINE f32x16 f32x16_abs(f32x16 v) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), v); }
 
 KERN_INLINE f32x16 f32x16_with_sign(f32x16 v, f32x16 s)
 {
     return _mm512_or_ps(v, _mm512_and_ps(_mm512_set1_ps(-0.0f), s));
 }
 
-KERN_INLINE float f32x16_lane0(f32x16 v)
-{
-    return _mm512_cvtss_f32(v);
-}
+KERN_INLINE float f32x16_lane0(f32x16 v) { return _mm512_cvtss_f32(v); }
 
 KERN_INLINE float f32x16_sum(f32x16 v)
 {
@@ -224,102 +117,28 @@ KERN_INLINE float f32x16_top(f32x16 v)
 
 /* ---- Masks ------------------------------------------------------------------------------------------------------------ */
 
-KERN_INLINE mask16 f32x16_less(f32x16 a, f32x16 b)
-{
-    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
-}
-
-KERN_INLINE mask16 f32x16_greater(f32x16 a, f32x16 b)
-{
-    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
-}
-
-KERN_INLINE mask16 f32x16_not_less(f32x16 a, f32x16 b)
-{
-    return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ);
-}
-
-KERN_INLINE mask16 f32x16_is_nan(f32x16 v)
-{
-    return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-}
-
-KERN_INLINE mask16 f32x16_negative(f32x16 v)
-{
-    return _mm512_movepi32_mask(_mm512_castps_si512(v));
-}
-
-KERN_INLINE f32x16 f32x16_select(mask16 m, f32x16 a, f32x16 b)
-{
-    return _mm512_mask_mov_ps(b, m, a);
-}
-
-KERN_INLINE f32x16 f32x16_keep(mask16 m, f32x16 v)
-{
-    return _mm512_maskz_mov_ps(m, v);
-}
-
-KERN_INLINE mask16 mask16_or(mask16 a, mask16 b)
-{
-    return (mask16)(a | b);
-}
-
-KERN_INLINE bool mask16_any(mask16 m)
-{
-    return m != 0;
-}
+KERN_INLINE mask16 f32x16_less(f32x16 a, f32x16 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+KERN_INLINE mask16 f32x16_greater(f32x16 a, f32x16 b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+KERN_INLINE mask16 f32x16_not_less(f32x16 a, f32x16 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+KERN_INLINE mask16 f32x16_is_nan(f32x16 v) { return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q); }
+KERN_INLINE mask16 f32x16_negative(f32x16 v) { return _mm512_movepi32_mask(_mm512_castps_si512(v)); }
+KERN_INLINE f32x16 f32x16_select(mask16 m, f32x16 a, f32x16 b) { return _mm512_mask_mov_ps(b, m, a); }
+KERN_INLINE f32x16 f32x16_keep(mask16 m, f32x16 v) { return _mm512_maskz_mov_ps(m, v); }
+KERN_INLINE mask16 mask16_or(mask16 a, mask16 b) { return (mask16)(a | b); }
+KERN_INLINE bool mask16_any(mask16 m) { return m != 0; }
 
 /* ---- Integers --------------------------------------------------------------------------------------------------------- */
 
-KERN_INLINE i32x16 i32x16_set1(uint32_t x)
-{
-    return _mm512_set1_epi32((int)x);
-}
-
-KERN_INLINE i32x16 i32x16_add(i32x16 a, i32x16 b)
-{
-    return _mm512_add_epi32(a, b);
-}
-
-KERN_INLINE i32x16 i32x16_sub(i32x16 a, i32x16 b)
-{
-    return _mm512_sub_epi32(a, b);
-}
-
-KERN_INLINE i32x16 i32x16_and(i32x16 a, i32x16 b)
-{
-    return _mm512_and_si512(a, b);
-}
-
-KERN_INLINE i32x16 i32x16_or(i32x16 a, i32x16 b)
-{
-    return _mm512_or_si512(a, b);
-}
-
-KERN_INLINE i32x16 i32x16_max(i32x16 a, i32x16 b)
-{
-    return _mm512_max_epi32(a, b);
-}
-
-KERN_INLINE i32x16 i32x16_shift_left(i32x16 v, unsigned count)
-{
-    return _mm512_slli_epi32(v, count);
-}
-
-KERN_INLINE i32x16 i32x16_shift_right(i32x16 v, unsigned count)
-{
-    return _mm512_srli_epi32(v, count);
-}
-
-KERN_INLINE i32x16 i32x16_select(mask16 m, i32x16 a, i32x16 b)
-{
-    return _mm512_mask_mov_epi32(b, m, a);
-}
-
-KERN_INLINE int32_t i32x16_top(i32x16 v)
-{
-    return _mm512_reduce_max_epi32(v);
-}
+KERN_INLINE i32x16 i32x16_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
+KERN_INLINE i32x16 i32x16_add(i32x16 a, i32x16 b) { return _mm512_add_epi32(a, b); }
+KERN_INLINE i32x16 i32x16_sub(i32x16 a, i32x16 b) { return _mm512_sub_epi32(a, b); }
+KERN_INLINE i32x16 i32x16_and(i32x16 a, i32x16 b) { return _mm512_and_si512(a, b); }
+KERN_INLINE i32x16 i32x16_or(i32x16 a, i32x16 b) { return _mm512_or_si512(a, b); }
+KERN_INLINE i32x16 i32x16_max(i32x16 a, i32x16 b) { return _mm512_max_epi32(a, b); }
+KERN_INLINE i32x16 i32x16_shift_left(i32x16 v, unsigned count) { return _mm512_slli_epi32(v, count); }
+KERN_INLINE i32x16 i32x16_shift_right(i32x16 v, unsigned count) { return _mm512_srli_epi32(v, count); }
+KERN_INLINE i32x16 i32x16_select(mask16 m, i32x16 a, i32x16 b) { return _mm512_mask_mov_epi32(b, m, a); }
+KERN_INLINE int32_t i32x16_top(i32x16 v) { return _mm512_reduce_max_epi32(v); }
 
 KERN_INLINE i32x16 i32x16_upper_halves(i32x16 a, i32x16 b)
 {
@@ -328,25 +147,10 @@ KERN_INLINE i32x16 i32x16_upper_halves(i32x16 a, i32x16 b)
     return _mm512_permutex2var_epi16(a, order, b);
 }
 
-KERN_INLINE i32x16 i32x16_bits(f32x16 v)
-{
-    return _mm512_castps_si512(v);
-}
-
-KERN_INLINE f32x16 f32x16_of_bits(i32x16 v)
-{
-    return _mm512_castsi512_ps(v);
-}
-
-KERN_INLINE i32x16 i32x16_round(f32x16 v)
-{
-    return _mm512_cvtps_epi32(v);
-}
-
-KERN_INLINE f32x16 f32x16_of_i32(i32x16 v)
-{
-    return _mm512_cvtepi32_ps(v);
-}
+KERN_INLINE i32x16 i32x16_bits(f32x16 v) { return _mm512_castps_si512(v); }
+KERN_INLINE f32x16 f32x16_of_bits(i32x16 v) { return _mm512_castsi512_ps(v); }
+KERN_INLINE i32x16 i32x16_round(f32x16 v) { return _mm512_cvtps_epi32(v); }
+KERN_INLINE f32x16 f32x16_of_i32(i32x16 v) { return _mm512_cvtepi32_ps(v); }
 
 /* A permutation looks at the last four bits of an index: the table twice. */
 KERN_INLINE f32x16 f32x16_lookup8(const float *table, i32x16 index)
@@ -356,35 +160,12 @@ KERN_INLINE f32x16 f32x16_lookup8(const float *table, i32x16 index)
 
 /* ---- Doubles ---------------------------------------------------------------------------------------------------------- */
 
-KERN_INLINE f64x8 f64x8_set1(double x)
-{
-    return _mm512_set1_pd(x);
-}
-
-KERN_INLINE f64x8 f64x8_add(f64x8 a, f64x8 b)
-{
-    return _mm512_add_pd(a, b);
-}
-
-KERN_INLINE f64x8 f64x8_mul(f64x8 a, f64x8 b)
-{
-    return _mm512_mul_pd(a, b);
-}
-
-KERN_INLINE f64x8 f64x8_add_product(f64x8 a, f64x8 b, f64x8 s)
-{
-    return _mm512_fmadd_pd(a, b, s);
-}
-
-KERN_INLINE f64x8 f64x8_low(f32x16 v)
-{
-    return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
-}
-
-KERN_INLINE f64x8 f64x8_high(f32x16 v)
-{
-    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
-}
+KERN_INLINE f64x8 f64x8_set1(double x) { return _mm512_set1_pd(x); }
+KERN_INLINE f64x8 f64x8_add(f64x8 a, f64x8 b) { return _mm512_add_pd(a, b); }
+KERN_INLINE f64x8 f64x8_mul(f64x8 a, f64x8 b) { return _mm512_mul_pd(a, b); }
+KERN_INLINE f64x8 f64x8_add_product(f64x8 a, f64x8 b, f64x8 s) { return _mm512_fmadd_pd(a, b, s); }
+KERN_INLINE f64x8 f64x8_low(f32x16 v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
+KERN_INLINE f64x8 f64x8_high(f32x16 v) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)); }
 
 KERN_INLINE double f64x8_sum(f64x8 v)
 {

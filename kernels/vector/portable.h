@@ -93,10 +93,7 @@ KERN_INLINE f32x16 f32x16_load_first(const float *x, size_t n)
     return v;
 }
 
-KERN_INLINE void f32x16_store(float *y, f32x16 v)
-{
-    memcpy(y, v.lane, sizeof v.lane);
-}
+KERN_INLINE void f32x16_store(float *y, f32x16 v) { memcpy(y, v.lane, sizeof v.lane); }
 
 KERN_INLINE void f32x16_store_first(float *y, size_t n, f32x16 v)
 {
@@ -117,10 +114,7 @@ KERN_INLINE i32x16 i32x16_load_first(const uint32_t *x, size_t n)
     return v;
 }
 
-KERN_INLINE void i32x16_store(uint32_t *y, i32x16 v)
-{
-    memcpy(y, v.lane, sizeof v.lane);
-}
+KERN_INLINE void i32x16_store(uint32_t *y, i32x16 v) { memcpy(y, v.lane, sizeof v.lane); }
 
 KERN_INLINE void i32x16_store_first(uint32_t *y, size_t n, i32x16 v)
 {
@@ -170,10 +164,7 @@ KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n)
     return v;
 }
 
-KERN_INLINE void f64x8_store(double *y, f64x8 v)
-{
-    memcpy(y, v.lane, sizeof v.lane);
-}
+KERN_INLINE void f64x8_store(double *y, f64x8 v) { memcpy(y, v.lane, sizeof v.lane); }
 
 KERN_INLINE void f64x8_store_first(double *y, size_t n, f64x8 v)
 {
@@ -267,15 +258,8 @@ KERN_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 
 #endif
 
-KERN_INLINE f32x16 f32x16_fms(f32x16 a, f32x16 b, f32x16 c)
-{
-    return f32x16_fma(a, b, negated(c));
-}
-
-KERN_INLINE f32x16 f32x16_fnma(f32x16 a, f32x16 b, f32x16 c)
-{
-    return f32x16_fma(negated(a), b, c);
-}
+KERN_INLINE f32x16 f32x16_fms(f32x16 a, f32x16 b, f32x16 c) { return f32x16_fma(a, b, negated(c)); }
+KERN_INLINE f32x16 f32x16_fnma(f32x16 a, f32x16 b, f32x16 c) { return f32x16_fma(negated(a), b, c); }
 
 KERN_INLINE f32x16 f32x16_min(f32x16 a, f32x16 b)
 {
@@ -302,10 +286,7 @@ KERN_INLINE f32x16 f32x16_with_sign(f32x16 v, f32x16 s)
     return v;
 }
 
-KERN_INLINE float f32x16_lane0(f32x16 v)
-{
-    return v.lane[0];
-}
+KERN_INLINE float f32x16_lane0(f32x16 v) { return v.lane[0]; }
 
 KERN_INLINE float f32x16_sum(f32x16 v)
 {
@@ -330,10 +311,7 @@ KERN_INLINE mask16 f32x16_less(f32x16 a, f32x16 b)
     return m;
 }
 
-KERN_INLINE mask16 f32x16_greater(f32x16 a, f32x16 b)
-{
-    return f32x16_less(b, a);
-}
+KERN_INLINE mask16 f32x16_greater(f32x16 a, f32x16 b) { return f32x16_less(b, a); }
 
 KERN_INLINE mask16 f32x16_not_less(f32x16 a, f32x16 b)
 {
