@@ -68,7 +68,7 @@ static eng_status open_random(bench_run *run, const char *name, wts_doc *config,
                               const eng_precision *precision, const kern_table *k, mdl_model **out, eng_error *err)
 {
     return mdl_model_random(name, wts_doc_root(config), trainable ? &new_head : NULL, trainable,
-                            precision ? *precision : ENG_F32, BENCH_SEED, k, run->ctx.pool, out, err);
+                            precision ? *precision : ENG_F32, run->options->allow_bf16, BENCH_SEED, k, run->ctx.pool, out, err);
 }
 
 static eng_status open_path(bench_run *run, const char *path, bool trainable, const eng_precision *precision,
@@ -81,7 +81,7 @@ static eng_status open_path(bench_run *run, const char *path, bool trainable, co
     eng_status status = wts_folder_find(path, &folder, err);
     if (status) return status;
     if (folder.checkpoint) {
-        status = mdl_model_load(path, precision, k, run->ctx.pool, out, err);
+        status = mdl_model_load(path, precision, run->options->allow_bf16, k, run->ctx.pool, out, err);
     } else {
         wts_doc *config;
         status = wts_json_read(folder.config, &config, err);

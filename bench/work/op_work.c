@@ -52,7 +52,8 @@ static bench_op_work work_of_linear(const mdl_model *m, const bench_noise *noise
  */
 static bench_op_work work_of_attention(const mdl_model *m, const bench_noise *noise, const bench_op *op)
 {
-    const bool f32 = m->config.layers == 0 || m->layer[0].qkv.w.packed.precision == ENG_F32;
+    const eng_precision linear = m->config.layers == 0 ? ENG_F32 : m->layer[0].qkv.w.packed.precision;
+    const bool f32 = linear == ENG_F32 || (linear == ENG_INT8 && !m->allow_bf16);
     const double rows = (double)op->rows, width = (double)op->cols, heads = (double)op->depth;
     const double frames = rows / (double)noise->n;
     return (bench_op_work){.role = "attention",

@@ -240,8 +240,8 @@ static eng_status settle_random(mdl_model *m, const mdl_head_request *want, eng_
 }
 
 eng_status mdl_model_random(const char *name, const wts_value *config, const mdl_head_request *want, bool trainable,
-                            eng_precision precision, uint64_t seed, const kern_table *k, eng_pool *pool,
-                            mdl_model **out, eng_error *err)
+                            eng_precision precision, bool allow_bf16, uint64_t seed, const kern_table *k,
+                            eng_pool *pool, mdl_model **out, eng_error *err)
 {
     *out = NULL;
     eng_status status = want ? check_request(name, want, err) : ENG_OK;
@@ -249,6 +249,7 @@ eng_status mdl_model_random(const char *name, const wts_value *config, const mdl
     mdl_model *m = mdl_model_new(name, err);
     if (!m) return ENG_E_MEMORY;
     m->precision = trainable ? ENG_F32 : precision;
+    m->allow_bf16 = allow_bf16;
     mdl_initialiser init = {.config = &m->config, .seed = seed, .backbone = true};
     status = mdl_config_read(mdl_layout_named(config), config, NULL, name, &m->config, err);
     if (!status) status = settle_random(m, want, err);

@@ -36,10 +36,11 @@ eng_status mdl_model_create(const char *init, const mdl_head_request *want, uint
 
 /* A model of random weights from a configuration alone, to measure with: config is config.json's root, read only during
  * the call, name what errors call it. want NULL: the backbone without a head, whatever config names; else with a new head.
- * trainable: as mdl_model_create's, in f32; else for inference, weights packed as mdl_model_load does for that precision.
+ * trainable: as mdl_model_create's, in f32; else for inference, weights packed as mdl_model_load does for that precision
+ * and allow_bf16.
  * Weights are mdl_model_create's of the same seed. The input rule is the released models'. Free with mdl_model_free. */
 eng_status mdl_model_random(const char *name, const wts_value *config, const mdl_head_request *want, bool trainable,
-                            eng_precision precision, uint64_t seed, const kern_table *k, eng_pool *pool,
-                            mdl_model **out, eng_error *err);
+                            eng_precision precision, bool allow_bf16, uint64_t seed, const kern_table *k,
+                            eng_pool *pool, mdl_model **out, eng_error *err);
 
 #endif

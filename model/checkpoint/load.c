@@ -363,6 +363,7 @@ eng_status mdl_load_weights(mdl_model *m, const wts_checkpoint *file, const mdl_
                     .k = k,
                     .pool = pool,
                     .precision = m->precision,
+                    .bf16_is_fast = k->bf16_is_fast && m->allow_bf16,
                     .to_store = purpose == MDL_LOAD_TO_CONVERT,
                     .memory = &m->memory,
                     .trainable = purpose == MDL_LOAD_TO_TRAIN,
@@ -403,8 +404,8 @@ static eng_status settle_precision(mdl_model *m, const eng_precision *asked, eng
                     m->path, eng_precision_name(m->precision), eng_precision_name(*asked));
 }
 
-static eng_status load_model(const char *path, const eng_precision *precision, mdl_load_purpose purpose,
-                             const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
+static eng_status load_model(const char *path, const eng_precision *precision, bool allow_bf16,
+                             mdl_load_purpose purpose, const kern_table *k, eng_pool *pool, mdl_model **out, eng_error *err)
 {
     *out = NULL;
     wts_folder folder;
@@ -416,6 +417,7 @@ static eng_status load_model(const char *path, const eng_precision *precision, m
         mdl_model *m = mdl_model_new(path, err);
         status = m ? mdl_load_config(m, &folder, &file, false, err) : ENG_E_MEMORY;
         if (!status) status = settle_precision(m, precision, err);
+        if (!status) m->allow_bf16 = allow_bf16;
         if (!status) status = mdl_load_weights(m, &file, NULL, purpose, k, pool, err);
         if (!status && m->borrows) {
             m->file = file;
@@ -429,22 +431,22 @@ static eng_status load_model(const char *path, const eng_precision *precision, m
     return status;
 }
 
-eng_status mdl_model_load(const char *path, const eng_precision *precision, const kern_table *k, eng_pool *pool,
-                          mdl_model **out, eng_error *err)
+eng_status mdl_model_load(const char *path, const eng_precision *precision, bool allow_bf16, const kern_table *k,
+                          eng_pool *pool, mdl_model **out, eng_error *err)
 {
-    return load_model(path, precision, MDL_LOAD_TO_RUN, k, pool, out, err);
+    return load_model(path, precision, allow_bf16, MDL_LOAD_TO_RUN, k, pool, out, err);
 }
 
 eng_status mdl_model_load_to_convert(const char *path, const eng_precision *precision, const kern_table *k,
                                      eng_pool *pool, mdl_model **out, eng_error *err)
 {
-    return load_model(path, precision, MDL_LOAD_TO_CONVERT, k, pool, out, err);
+    return load_model(path, precision, false, MDL_LOAD_TO_CONVERT, k, pool, out, err);
 }
 
 eng_status mdl_model_load_trainable(const char *path, const kern_table *k, eng_pool *pool, mdl_model **out,
                                     eng_error *err)
 {
-    return load_model(path, NULL, MDL_LOAD_TO_TRAIN, k, pool, out, err);
+    return load_model(path, NULL, false, MDL_LOAD_TO_TRAIN, k, pool, out, err);
 }
 
 void mdl_model_free(mdl_model *m)

@@ -239,7 +239,7 @@ eng_vector mdl_loader_vector(mdl_loader *l, const char *name, size_t n)
 eng_precision mdl_loader_precision(const mdl_loader *l)
 {
     return l->to_store ? mdl_stored_precision(l->precision, l->part)
-                       : mdl_part_precision(l->precision, l->part, l->k->bf16_is_fast);
+                       : mdl_part_precision(l->precision, l->part, l->bf16_is_fast);
 }
 
 void mdl_loader_run(mdl_loader *l, size_t tasks, eng_task_fn task, void *arg, bool **failed, const eng_weight *w)

@@ -24,6 +24,7 @@ typedef struct mdl_loader {
     const kern_table *k;
     eng_pool *pool;
     eng_precision precision; /* of the model */
+    bool bf16_is_fast;       /* on this CPU, and allowed in an int8 model */
     mdl_part part;           /* what is being loaded: it settles the precision of what is packed */
     bool to_store;           /* ... as in a converted file; else as it runs here */
     eng_arena *memory;  /* the model's, for vectors */
@@ -38,7 +39,7 @@ typedef struct mdl_loader {
 } mdl_loader;
 
 /* Indexes the checkpoint, if l->file is one, by canonical names. The caller has set path, file, init, layout,
- * panels, k, pool, precision, to_store, memory, trainable, params and err; the rest is zero. Error: two tensors of one
+ * panels, k, pool, precision, bf16_is_fast, to_store, memory, trainable, params and err; the rest is zero. Error: two tensors of one
  * canonical name. */
 eng_status mdl_loader_init(mdl_loader *l);
 void mdl_loader_fini(mdl_loader *l);

@@ -16,8 +16,9 @@ typedef enum mdl_part {
 /* The precision of a part's weights in the file of a model converted to that precision, whatever CPU writes or reads it. */
 eng_precision mdl_stored_precision(eng_precision model, mdl_part part);
 
-/* Their precision in memory, on a CPU that has fast instructions for bf16 (kern_table.bf16_is_fast) or has not: another than
- * the stored one only where that is f32. The reasons are in precision.c. */
+/* Their precision in memory. bf16_is_fast: the CPU has fast instructions for bf16 (kern_table.bf16_is_fast), and the user
+ * lets an int8 model use them (mdl_model.allow_bf16), at the price of bits that other CPUs do not give. Another than the
+ * stored one only where that is f32. The reasons are in precision.c. */
 eng_precision mdl_part_precision(eng_precision model, mdl_part part, bool bf16_is_fast);
 
 #endif

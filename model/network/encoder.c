@@ -46,6 +46,7 @@ static void add_linear(const layer_run *r, eng_tensor x, const mdl_linear *linea
 static eng_tensor attend(const layer_run *r, eng_tensor qkv, size_t heads, eng_tensor gate)
 {
     eng_precision precision = r->layer->qkv.w.packed.precision;
+    if (precision == ENG_INT8 && !r->m->allow_bf16) precision = ENG_F32;
     float p = mdl_dropout_rate(r->training, MDL_DRAW_ATTENTION);
     if (p == 0) return eng_attention(r->ctx, r->batch, qkv, heads, gate, r->bias, precision);
     eng_stream stream = mdl_training_stream(r->training, MDL_DRAW_ATTENTION, r->index);

@@ -55,6 +55,7 @@ typedef struct mdl_model {
     mdl_config config;
     wts_layout layout;
     eng_precision precision; /* that was asked for: precision.h says which weights follow; a trainable model's are f32 */
+    bool allow_bf16;         /* of an int8 model: what int8 leaves in f32 may be bf16, where that is fast */
     char *path;
     eng_arena memory; /* vectors and tables */
     wts_panels panels;   /* how a converted file's weights were packed */
@@ -82,10 +83,11 @@ typedef struct mdl_model {
  * tensor, expected and found. Weights are packed for k's kernels on pool's threads, in that precision (NULL: the
  * model's own, f32 unless it was converted); pages of the mapped file are given back as they are packed. A converted model
  * (save.h) is used where it is mapped, and repacked, to the same numbers, when it was made for kernels of another panel
- * width; where the CPU is fast at bf16, an int8 model's convolutions are rounded to that (precision.h). Asking for another
- * precision than its own is an error. Free with mdl_model_free. */
-eng_status mdl_model_load(const char *path, const eng_precision *precision, const kern_table *k, eng_pool *pool,
-                          mdl_model **out, eng_error *err);
+ * width. Asking for another precision than its own is an error. allow_bf16: where the CPU is fast at bf16, an int8 model's
+ * convolutions and attention may run in that (precision.h): faster there, with other bits than on other CPUs. Free with
+ * mdl_model_free. */
+eng_status mdl_model_load(const char *path, const eng_precision *precision, bool allow_bf16, const kern_table *k,
+                          eng_pool *pool, mdl_model **out, eng_error *err);
 
 /* The same, with all that was loaded listed in params, for mdl_model_save to write a converted model. */
 eng_status mdl_model_load_to_convert(const char *path, const eng_precision *precision, const kern_table *k,

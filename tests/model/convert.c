@@ -27,12 +27,17 @@ static void convert(support_engine *e, const kern_table *k, const char *path, en
     mdl_model_free(m);
 }
 
-static mdl_model *load(support_engine *e, const char *path, const eng_precision *precision)
+static mdl_model *load_allowing(support_engine *e, const char *path, const eng_precision *precision, bool bf16)
 {
     mdl_model *m;
     eng_error err = {0};
-    cr_assert_eq(mdl_model_load(path, precision, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_model_load(path, precision, bf16, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
     return m;
+}
+
+static mdl_model *load(support_engine *e, const char *path, const eng_precision *precision)
+{
+    return load_allowing(e, path, precision, false);
 }
 
 /* ---- The same bits ---- */
@@ -145,7 +150,7 @@ Test(convert, every_pooling)
     }
 }
 
-/* ---- int8: the CNN and the positional convolution lie in f32 in the file, and run in bf16 where that is fast ---- */
+/* ---- int8: the CNN and the positional convolution lie in f32 in the file, and run in bf16 where that is fast and allowed ---- */
 
 /* Where text lies in the file, from a place on; NULL: nowhere. */
 static unsigned char *find(const bytes *file, const unsigned char *from, const char *text)
@@ -170,30 +175,36 @@ static void expect_precisions(const mdl_model *m, eng_precision convolutions)
 
 Test(convert, int8_with_and_without_fast_bf16)
 {
+    enum { FAST = 1, ALLOWED = 2, CASES = 4 };
     const char *path = support_path("golden/large");
-    bytes file[2];
+    bytes file[CASES];
     support_engine *e = support_engine_new(2);
     kern_table portable;
     cr_assert(kern_table_fill(&portable, KERN_TIER_PORTABLE, 0));
-    for (size_t fast = 0; fast < 2; fast++) {
+    for (size_t i = 0; i < CASES; i++) {
+        const bool allowed = i & ALLOWED;
+        const eng_precision wanted = i == (FAST | ALLOWED) ? ENG_BF16 : ENG_F32;
         char *direct = support_temporary(), *narrow = support_temporary();
-        e->ctx.k.bf16_is_fast = fast;
+        e->ctx.k.bf16_is_fast = i & FAST;
         convert(e, &e->ctx.k, path, ENG_INT8, direct);
         convert(e, &portable, path, ENG_INT8, narrow);
-        mdl_model *want = load(e, path, &precisions[2]), *m = load(e, direct, NULL), *n = load(e, narrow, NULL);
-        expect_precisions(want, fast ? ENG_BF16 : ENG_F32);
-        expect_precisions(m, fast ? ENG_BF16 : ENG_F32);
-        expect_precisions(n, fast ? ENG_BF16 : ENG_F32);
+        mdl_model *want = load_allowing(e, path, &precisions[2], allowed);
+        mdl_model *m = load_allowing(e, direct, NULL, allowed), *n = load_allowing(e, narrow, NULL, allowed);
+        expect_precisions(want, wanted);
+        expect_precisions(m, wanted);
+        expect_precisions(n, wanted);
         cr_assert(m->borrows && !m->repacked);
         expect_same(e, m, want, path);
         expect_same(e, n, want, path);
-        file[fast] = read_weights(direct);
+        file[i] = read_weights(direct);
         mdl_model_free(want), mdl_model_free(m), mdl_model_free(n);
         support_remove(direct), support_remove(narrow);
     }
-    cr_assert_eq(file[0].size, file[1].size);
-    cr_assert_eq(memcmp(file[0].data, file[1].data, file[0].size), 0, "the file depends on the CPU that writes it");
-    bytes_free(&file[0]), bytes_free(&file[1]);
+    for (size_t i = 1; i < CASES; i++) {
+        cr_assert_eq(file[0].size, file[i].size);
+        cr_assert_eq(memcmp(file[0].data, file[i].data, file[0].size), 0, "the file depends on the CPU that writes it");
+    }
+    for (size_t i = 0; i < CASES; i++) bytes_free(&file[i]);
     support_engine_free(e);
 }
 
@@ -217,7 +228,7 @@ static void expect_refused(support_engine *e, const char *path, const eng_precis
 {
     mdl_model *m;
     eng_error err = {0};
-    cr_assert_eq(mdl_model_load(path, precision, &e->ctx.k, e->ctx.pool, &m, &err), status, "%s", err.message);
+    cr_assert_eq(mdl_model_load(path, precision, false, &e->ctx.k, e->ctx.pool, &m, &err), status, "%s", err.message);
     cr_assert_null(m);
     for (; *words; words++) cr_assert(strstr(err.message, *words), "no \"%s\" in: %s", *words, err.message);
 }
@@ -231,10 +242,10 @@ typedef struct wrong_folder {
 static const wrong_folder wrong_folders[] = {
     {"model.safetensors", "\"version\":\"1\"", "\"version\":\"9\"", ENG_E_UNSUPPORTED, {"version \"9\"", "expected 1"}},
     {"model.safetensors", "\"precision\":\"int8\"", "\"precision\":\"int4\"", ENG_E_FORMAT, {"int4", "bf16"}},
-    {"model.safetensors", "\"panel_width\":\"8\"", "\"panel_width\":\"0\"", ENG_E_FORMAT, {"width \"0\""}},
+    {"model.safetensors", "\"panel_width\":\"16\"", "\"panel_width\": \"0\"", ENG_E_FORMAT, {"width \"0\""}},
     {"model.safetensors",
-     "\"panel_width\":\"8\"",
-     "\"panel_width\":\"4\"",
+     "\"panel_width\":\"16\"",
+     "\"panel_width\": \"4\"",
      ENG_E_MISMATCH,
      {".panels is F32[", "expected ["}},
     {"model.safetensors",
@@ -492,11 +503,11 @@ static void deepen(const char *from, const char *folder, const other_tensor *oth
 Test(convert, int8_of_a_great_depth)
 {
     static const other_tensor converted[] = {
-        {"layers.0.feed_forward.intermediate_dense.panels", WTS_I8, 4, {8193, 12, 8, 4}},
-        {"layers.0.feed_forward.intermediate_dense.scale", WTS_F32, 1, {65544}},
-        {"layers.0.feed_forward.intermediate_dense.correction", WTS_I32, 1, {65544}},
+        {"layers.0.feed_forward.intermediate_dense.panels", WTS_I8, 4, {4097, 12, 16, 4}},
+        {"layers.0.feed_forward.intermediate_dense.scale", WTS_F32, 1, {65552}},
+        {"layers.0.feed_forward.intermediate_dense.correction", WTS_I32, 1, {65552}},
         {"layers.0.feed_forward.intermediate_dense.bias", WTS_F32, 1, {DEEP}},
-        {"layers.0.feed_forward.output_dense.panels", WTS_I8, 4, {6, 16385, 8, 4}},
+        {"layers.0.feed_forward.output_dense.panels", WTS_I8, 4, {3, 16385, 16, 4}},
     };
     static const other_tensor plain[] = {
         {"layers.0.feed_forward.intermediate_dense.weight", WTS_BF16, 2, {DEEP, 48}},

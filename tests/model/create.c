@@ -184,7 +184,7 @@ static void expect_survives(support_engine *e, const mdl_model *m)
     mdl_input input = {.samples = wave, .count = 4000, .gender = 1, .text = text};
     cr_assert_eq(mdl_forward(m, &e->ctx, 1, &input, want, NULL, &err), ENG_OK, "%s", err.message);
     cr_assert_eq(mdl_model_save(m, directory, &err), ENG_OK, "%s", err.message);
-    cr_assert_eq(mdl_model_load(directory, NULL, &e->ctx.k, e->ctx.pool, &saved, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_model_load(directory, NULL, false, &e->ctx.k, e->ctx.pool, &saved, &err), ENG_OK, "%s", err.message);
     cr_assert_eq(mdl_forward(saved, &e->ctx, 1, &input, got, NULL, &err), ENG_OK, "%s", err.message);
     cr_assert(cmp_bits(got, want, m->config.labels, report, sizeof report), "%s", report);
     for (size_t i = 0; i < m->config.labels; i++) {
@@ -558,7 +558,7 @@ Test(create, random_model_from_a_configuration_alone)
     snprintf(path, sizeof path, "%s/config.json", folder);
     cr_assert_eq(wts_json_read(path, &config, &err), ENG_OK, "%s", err.message);
     mdl_model *m;
-    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), &want, true, ENG_F32, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s",
+    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), &want, true, ENG_F32, false, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s",
                  err.message);
     cr_assert_gt(m->params.count, 50);
     cr_assert_eq(m->params.count, c.m->params.count);
@@ -569,7 +569,7 @@ Test(create, random_model_from_a_configuration_alone)
     }
     /* for inference: the same function */
     mdl_model *packed;
-    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), &want, false, ENG_F32, 7, &e->ctx.k, e->ctx.pool, &packed, &err), ENG_OK,
+    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), &want, false, ENG_F32, false, 7, &e->ctx.k, e->ctx.pool, &packed, &err), ENG_OK,
                  "%s", err.message);
     cr_assert_eq(packed->params.count, 0);
     float wave[8000], got[4], expected[4];
@@ -583,12 +583,12 @@ Test(create, random_model_from_a_configuration_alone)
     mdl_model_free(c.m);
 
     /* a backbone, whatever the configuration names; a configuration that is none */
-    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), NULL, false, ENG_F32, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK);
+    cr_assert_eq(mdl_model_random("it", wts_doc_root(config), NULL, false, ENG_F32, false, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK);
     cr_assert_eq(m->config.head, MDL_HEAD_NONE);
     mdl_model_free(m);
     wts_doc_free(config);
     cr_assert_eq(wts_json_parse("it", "{\"hidden_size\": 0}", 18, &config, &err), ENG_OK);
-    cr_assert_neq(mdl_model_random("it", wts_doc_root(config), NULL, false, ENG_F32, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK);
+    cr_assert_neq(mdl_model_random("it", wts_doc_root(config), NULL, false, ENG_F32, false, 7, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK);
     cr_assert_null(m);
     cr_assert(strstr(err.message, "hidden_size"), "%s", err.message);
     wts_doc_free(config);

@@ -40,7 +40,7 @@ static mdl_model *load(const support_engine *e, const char *path, eng_precision 
 {
     mdl_model *m;
     eng_error err = {0};
-    cr_assert_eq(mdl_model_load(path, &precision, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_model_load(path, &precision, false, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
     cr_assert_eq(m->precision, precision);
     return m;
 }

@@ -168,7 +168,7 @@ static void write_model(const sketch *s, const char *directory)
 static eng_status load(const char *path, mdl_model **m, eng_error *err)
 {
     support_engine *e = support_engine_new(1);
-    eng_status status = mdl_model_load(path, NULL, &e->ctx.k, e->ctx.pool, m, err);
+    eng_status status = mdl_model_load(path, NULL, false, &e->ctx.k, e->ctx.pool, m, err);
     cr_assert_eq(status == ENG_OK, *m != NULL);
     support_engine_free(e);
     return status;
@@ -352,7 +352,7 @@ Test(model_errors, inputs)
     support_engine *e = support_engine_new(1);
     mdl_model *m;
     eng_error err = {0};
-    cr_assert_eq(mdl_model_load(directory, NULL, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_model_load(directory, NULL, false, &e->ctx.k, e->ctx.pool, &m, &err), ENG_OK, "%s", err.message);
     cr_assert_eq(mdl_config_min_samples(&m->config), 25);
     float wave[25] = {0.5f}, text[4] = {0}, logits[LABELS];
     mdl_input input = {wave, 25, 0, text};

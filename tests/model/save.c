@@ -27,7 +27,7 @@ static mdl_model *load(const support_engine *e, const char *path, bool trainable
     mdl_model *m = NULL;
     eng_error err = {0};
     eng_status status = trainable ? mdl_model_load_trainable(path, &e->ctx.k, e->ctx.pool, &m, &err)
-                                  : mdl_model_load(path, NULL, &e->ctx.k, e->ctx.pool, &m, &err);
+                                  : mdl_model_load(path, NULL, false, &e->ctx.k, e->ctx.pool, &m, &err);
     cr_assert_eq(status, ENG_OK, "%s", err.message);
     return m;
 }

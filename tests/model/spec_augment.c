@@ -188,7 +188,7 @@ Test(spec_augment, a_checkpoint_without_the_embedding_gets_one)
     cr_assert(cmp_bits(again->data, got->data, got->count, report, sizeof report), "%s", report);
     mdl_model *plain; /* inference has no use for one */
     eng_error err = {0};
-    cr_assert_eq(mdl_model_load(directory, NULL, &e->ctx.k, e->ctx.pool, &plain, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_model_load(directory, NULL, false, &e->ctx.k, e->ctx.pool, &plain, &err), ENG_OK, "%s", err.message);
     cr_assert_null(plain->mask_embedding.data);
     mdl_model_free(plain);
     mdl_model_free(m);

@@ -88,7 +88,7 @@ static void check(const char *name)
     static const char *const files[] = {"model.safetensors", "pytorch_model.bin", "WavLM-Variant.pt"};
     eng_status status = ENG_E_MISSING;
     for (size_t i = 0; i < sizeof files / sizeof *files && status == ENG_E_MISSING; i++)
-        status = mdl_model_load(support_path("golden/variants/%s/%s", name, files[i]), NULL, &e->ctx.k, e->ctx.pool, &m, &err);
+        status = mdl_model_load(support_path("golden/variants/%s/%s", name, files[i]), NULL, false, &e->ctx.k, e->ctx.pool, &m, &err);
     cr_assert_eq(status, ENG_OK, "%s: %s", folder, err.message);
     size_t n = 0;
     while (check_utterance(m, e, &golden, n)) n++;

@@ -18,6 +18,7 @@ enum { CHANNELS_MIX = -1, CHANNELS_SPLIT = -2 };
 typedef struct infer_options {
     const char *model, *output, *features, *text, *cpu, *channels;
     size_t format, gender, precision;
+    bool allow_bf16;
     uint64_t threads, decoders;
     double batch_seconds;
     bool logits, quiet;

@@ -265,7 +265,7 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
         eng_status status = save_model(r, "best", err);
         if (status) return status;
     }
-    eng_status status = mdl_model_load(train_path(r, "best", path, sizeof path), NULL, &r->ctx.k, r->pool, &best, err);
+    eng_status status = mdl_model_load(train_path(r, "best", path, sizeof path), NULL, false, &r->ctx.k, r->pool, &best, err);
     bool stopped = false;
     for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status && !stopped; split++) {
         double score;
