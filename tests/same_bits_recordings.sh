@@ -17,12 +17,13 @@ voices=(en-us pl de fr-fr es it sv cs pt-br nl en-gb-scotland tr fi)
 sentences=("The same words on every machine." "W grudniu często pada śnieg." "Wer das liest, hört zu." "Quelle surprise, mon ami!")
 speeds=(110 150 175 210 260)
 
-# At 16 kHz 512 keys, a tile of attention scores, are 10.2 seconds with a frame every 20 ms and 20.5 with one every 40 ms.
+# The longest two have more keys than a tile of attention scores has: 576 keys are 11.5 seconds with a frame every 20 ms, 23
+# with one every 40 ms.
 length_of() { # length_of NUMBER RATE KIND: samples, an odd number
     local milliseconds=$((300 + ($1 * $1 * 97 + $1 * 1231) % 2700))
     case $1 in
-    24) milliseconds=11300 ;;
-    33) milliseconds=21100 ;;
+    24) milliseconds=13100 ;;
+    33) milliseconds=26200 ;;
     50 | 75) milliseconds=$((9000 + 11 * $1)) ;;
     esac
     if [ "$3" = short ]; then echo $((411 + 62 * $1)); else echo $((milliseconds * $2 / 1000 | 1)); fi
@@ -43,7 +44,7 @@ make() { # make NUMBER
         ;;
     *)
         speak "$1" || return 1
-        effects=(repeat 12 rate "$rate")
+        effects=(repeat 14 rate "$rate")
         [ "$kind" != loud ] || effects+=(gain -n 6)
         [ "$kind" != quiet ] || effects+=(vol 0.0004)
         [ $channels = 1 ] || effects+=(remix 1v0.9 1v-0.5 delay 0 0.007)
