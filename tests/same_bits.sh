@@ -182,14 +182,14 @@ infer_build() { # infer_build BUILD MODELS...
             "int8 on ${lesser[*]}, in both on $portable"
         return
     fi
+    list=few
+    [ "$build" != "${builds[0]}" ] || list=some
     for model; do
         for tier in "${lesser[@]}"; do start compare_label "$build" "$tier" some "$model" int8; done
-        list=few
-        [ "$build$model" != "${builds[0]}default" ] || list=some
         for precision in f32 int8; do start compare_label "$build" "$portable" $list "$model" $precision; done
     done
     echo "infer, ${build##*/}: $(count all) recordings x $# models x f32, int8 on ${fast[*]}; $(count some) x $# models x int8 on" \
-        "${lesser[*]}; $(count few) x $# models x f32, int8 on $portable"
+        "${lesser[*]}; $(count $list) x $# models x f32, int8 on $portable"
 }
 
 # ---- train ----------------------------------------------------------------------------------------------------------------
