@@ -14,7 +14,8 @@ rates=(16000 8000 44100 11025 22050 17321 48000 12000 16000 32000 23456)
 formats=('-e unsigned-integer -b 8' '-e signed-integer -b 16' '-e signed-integer -b 24' '-e signed-integer -b 32'
     '-e floating-point -b 32' '-e floating-point -b 64' '-e signed-integer -b 16')
 voices=(en-us pl de fr-fr es it sv cs pt-br nl en-gb-scotland tr fi)
-sentences=("The same words on every machine." "W grudniu często pada śnieg." "Wer das liest, hört zu." "Quelle surprise, mon ami!")
+sentences=("The same words on every machine." "W grudniu często pada śnieg." "Wer das liest, hört zu."
+    "Quelle surprise, mon ami!")
 speeds=(110 150 175 210 260)
 
 # The longest two have more keys than a tile of attention scores has: 576 keys are 11.5 seconds with a frame every 20 ms, 23
