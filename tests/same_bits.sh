@@ -11,7 +11,7 @@
 # The last line is "N passed, N failed[, N skipped]"; exit status 0 when nothing failed and something was compared.
 set -u
 tests=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-. "$tests/checks.sh"
+. "$tests/scripts/checks.sh"
 export LC_ALL=C OMP_WAIT_POLICY=passive
 unset WLM_CPU WLM_MODEL
 
@@ -46,8 +46,6 @@ run() {
 }
 # has_tier BUILD TIER: the build has it and the CPU can run it.
 has_tier() { run "$1" "$2" infer --quiet --model "$tests/../weights/default" "$tests/data/IC0_surprised_3.wav" >tier 2>&1; }
-# The tier without SIMD; builds from before it was called portable say scalar.
-portable_of() { if has_tier "$1" portable; then echo portable; else echo scalar; fi; }
 # tiers BUILD: the fast ones that run here; then, with a part of what a CPU can do left out, for int8.
 tiers() {
     local tier
@@ -166,11 +164,10 @@ infer_everywhere() {
     collect
 }
 infer_build() { # infer_build BUILD MODELS...
-    local build=$1 tier model precision list=all portable lesser fast
+    local build=$1 tier model precision list=all lesser fast
     shift
     mapfile -t fast < <(tiers "$build")
     mapfile -t lesser < <(lesser_tiers "$build")
-    portable=$(portable_of "$build")
     if foreign "$build"; then list=few; fi
     for model; do
         for precision in f32 int8; do
@@ -179,19 +176,19 @@ infer_build() { # infer_build BUILD MODELS...
     done
     if foreign "$build"; then
         for tier in "${lesser[@]}"; do start compare_label "$build" "$tier" few default int8; done
-        for precision in f32 int8; do start compare_label "$build" "$portable" few default $precision; done
+        for precision in f32 int8; do start compare_label "$build" portable few default $precision; done
         echo "infer, ${build##*/} emulated: $(count few) recordings x $# models x f32, int8 on ${fast[*]}; the default" \
-            "model in int8 on ${lesser[*]}, in both on $portable"
+            "model in int8 on ${lesser[*]}, in both on portable"
         return
     fi
     list=few
     [ "$build" != "${builds[0]}" ] || list=some
     for model; do
         for tier in "${lesser[@]}"; do start compare_label "$build" "$tier" some "$model" int8; done
-        for precision in f32 int8; do start compare_label "$build" "$portable" $list "$model" $precision; done
+        for precision in f32 int8; do start compare_label "$build" portable $list "$model" $precision; done
     done
     echo "infer, ${build##*/}: $(count all) recordings x $# models x f32, int8 on ${fast[*]}; $(count some) x $# models x" \
-        "int8 on ${lesser[*]}; $(count $list) x $# models x f32, int8 on $portable"
+        "int8 on ${lesser[*]}; $(count $list) x $# models x f32, int8 on portable"
 }
 
 # ---- train ----------------------------------------------------------------------------------------------------------------
@@ -264,7 +261,7 @@ make_corpus() {
 steps() { grep -c '"lr"' "out/reference.$1/metrics.jsonl"; } # steps RUN
 
 train_everywhere() {
-    local build tier name portable fast
+    local build tier name fast
     check "corpus" make_corpus
     for name in "${runs[@]}"; do start reference_train "$name"; done
     collect
@@ -273,13 +270,12 @@ train_everywhere() {
     check "the state holds an average" grep -qa '"average\.' out/reference.everything/state.safetensors
     for build in "${builds[@]}"; do
         mapfile -t fast < <(tiers "$build")
-        portable=$(portable_of "$build")
-        for name in "${runs[@]}"; do
+            for name in "${runs[@]}"; do
             for tier in "${fast[@]}"; do start compare_train "$build" "$tier" "$name"; done
-            if ! foreign "$build" || [ "$name" = focal ]; then start compare_train "$build" "$portable" "$name"; fi
+            if ! foreign "$build" || [ "$name" = focal ]; then start compare_train "$build" portable "$name"; fi
         done
         echo "train, ${build##*/}: runs ${runs[*]} ($(for name in "${runs[@]}"; do steps "$name"; done | paste -sd' ') steps)" \
-            "on ${fast[*]} $portable$(! foreign "$build" || echo ': focal alone')"
+            "on ${fast[*]} portable$(! foreign "$build" || echo ': focal alone')"
     done
     collect
 }
@@ -304,9 +300,9 @@ fixtures=
 for build in "${builds[@]}"; do [ ! -x "$build/tests/fixtures" ] || fixtures=${fixtures:-$build/tests/fixtures}; done
 [ "$fixtures" ] || { echo "no BUILD for this machine with its tests" && exit 2; }
 reference=$(tiers "${builds[0]}" | head -n 1)
-[ "$reference" ] || reference=$(portable_of "${builds[0]}")
+[ "$reference" ] || reference=portable
 echo "reference: $(name_of "${builds[0]}" "$reference")"
-check "recordings" "$tests/same_bits_recordings.sh" "$tests" recordings
+check "recordings" "$tests/scripts/same_bits_recordings.sh" "$tests" recordings
 make_lists
 [ $what = train ] || infer_everywhere
 [ $what = infer ] || train_everywhere
