@@ -37,7 +37,7 @@ typedef struct attention_run {
 
 /* A head's keys and values as panels, and what a block of queries needs. */
 typedef struct head_scratch {
-    size_t tile;      /* keys in a score tile, a multiple of nr */
+    size_t tile;      /* keys in a score tile */
     uint32_t *keys;   /* panels [ceil(frames / nr)] of [units of dim][nr] */
     uint32_t *values; /* panels [ceil(dim / nr)] of [units of frames][nr] */
     float *scores;    /* [ENG_MAX_QUERIES, tile] */
@@ -59,7 +59,7 @@ static bool pack_head(const attention_run *r, const attention_part *p, size_t he
     eng_precision precision = r->precision;
     size_t nr = eng_attention_blocks(k, precision)->nr, dim = r->dim, width = r->heads * dim;
     size_t key_panels = (p->frames + nr - 1) / nr, value_panels = (dim + nr - 1) / nr;
-    s->tile = (ENG_KEY_TILE + nr - 1) / nr * nr;
+    s->tile = ENG_KEY_TILE;
     bool rounds = precision == ENG_BF16, drops = r->dropout.p > 0;
     size_t queries = rounds ? eng_attention_left_size(k, ENG_MAX_QUERIES, dim) : ENG_MAX_QUERIES * dim;
     size_t weights = rounds ? eng_attention_left_size(k, ENG_MAX_QUERIES, s->tile) : 0;
@@ -233,6 +233,8 @@ eng_tensor eng_attention_dropped(eng_context *ctx, eng_batch batch, eng_tensor q
                          .max = max,
                          .inverse_sum = inverse_sum,
                          .failed = failed};
+    size_t nr = eng_attention_blocks(&ctx->k, run.precision)->nr;
+    ENG_CHECK(ENG_KEY_TILE % nr == 0, "attention: tiles of %d keys, panels of %zu", (int)ENG_KEY_TILE, nr);
     eng_op_begin(ctx, "attention", qkv.rows, width, heads);
     eng_pool_run(ctx->pool, n * heads, attention_task, &run);
     eng_op_end(ctx);

@@ -38,7 +38,7 @@ static bool new_panels(const backward_run *r, eng_arena *scratch, size_t frames,
 {
     size_t nr = r->ctx->k.gemm_blocks.nr, dim = r->dim;
     size_t wide = (dim + nr - 1) / nr * nr, tall = (frames + nr - 1) / nr * nr;
-    h->tile = (ENG_KEY_TILE + nr - 1) / nr * nr;
+    h->tile = ENG_KEY_TILE;
     struct {
         float **place;
         size_t count;

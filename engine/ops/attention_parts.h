@@ -5,9 +5,10 @@
 #include "engine/ops/attention.h"
 #include "engine/gemm/gemm.h"
 
-/* Queries of a block: in f32 QUERY_TILES of the micro-kernel's tiles, in bf16 as many as MAX_QUERIES. Keys of a score tile,
- * rounded up to the tile's columns. */
-enum { ENG_QUERY_TILES = 4, ENG_MAX_QUERIES = 96, ENG_KEY_TILE = 512 };
+/* Queries of a block: in f32 QUERY_TILES of the micro-kernel's tiles, in bf16 as many as MAX_QUERIES. Keys of a score tile:
+ * part of what a result's bits are, since every tile rescales the sums of those before it, so the same on every CPU, and a
+ * multiple of every micro-kernel's columns (8, 12, 16, 64). */
+enum { ENG_QUERY_TILES = 4, ENG_MAX_QUERIES = 96, ENG_KEY_TILE = 576 };
 
 /* What the products of a pass are computed in: ENG_F32, or ENG_BF16, whose operands are rounded and lie in units of two
  * elements of the depth (kern_table.gemm_bf16). Their micro-kernel, the queries of a block, and the units of a depth. */
