@@ -144,7 +144,8 @@ static const char *last_complaint(char *text)
     }
 }
 
-/* "[hls @ 0x55d0] Format not on whitelist ...": the name of the format, for which text is cut. NULL: it is not that. */
+/* "[hls @ 0x55d0] Format not on whitelist ...": the name of the format, for which text is cut; newer ones call it by
+ * the input, "in#0": then "unnamed". NULL: it is not that. */
 static const char *unlisted_format(char *text)
 {
     char *at = strstr(text, "] Format not on whitelist");
@@ -152,7 +153,7 @@ static const char *unlisted_format(char *text)
     char *begin = at;
     while (begin > text && begin[-1] != '\n') begin--;
     char *end = strstr(begin, " @ ");
-    if (*begin != '[' || !end || end > at) return "unknown";
+    if (*begin != '[' || !end || end > at || memchr(begin, '#', (size_t)(end - begin))) return "unnamed";
     *end = 0;
     return begin + 1;
 }
@@ -163,8 +164,8 @@ static eng_status judge(const mdl_ffmpeg_input *in, mdl_child_result *r, mdl_aud
     if (r->exit_status == 0) return mdl_wav_decode(in->name, r->output, r->size, out, err);
     const char *format = unlisted_format(r->complaints);
     if (format)
-        return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found what ffmpeg calls \"%s\": it %s", in->name,
-                        format, "may name other files or holds no sound, and is refused");
+        return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found a format (%s) that %s: refused", in->name,
+                        format, "may name other files or holds no sound");
     return eng_fail(err, ENG_E_FORMAT, "%s: ffmpeg cannot decode it (%s): %s", in->name,
                     mdl_audio_kind(in->bytes, in->size), last_complaint(r->complaints));
 }
