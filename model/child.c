@@ -201,11 +201,11 @@ static bool stalled(running *r, size_t written, double patience)
 }
 
 /* Takes what is ready on standard output. 1: more may come, 0: end, -1: failed, *err set. */
-static int take_output(const running *r, size_t most, size_t *room, mdl_child_result *out, eng_error *err)
+static int take_output(const running *r, const mdl_child *child, size_t *room, mdl_child_result *out, eng_error *err)
 {
     if (out->size == *room) {
         size_t wanted = *room ? 2 * *room : READ_STEP;
-        unsigned char *grown = out->size < most ? eng_grow(out->output, out->size, wanted, 1) : NULL;
+        unsigned char *grown = out->size < child->most_output ? eng_grow(out->output, out->size, wanted, 1) : NULL;
         if (!grown) {
             eng_fail(err, ENG_E_MEMORY, "decoded audio too long: %zu bytes", out->size);
             return -1;
@@ -216,7 +216,7 @@ static int take_output(const running *r, size_t most, size_t *room, mdl_child_re
     ssize_t n = read(r->output, out->output + out->size, *room - out->size);
     if (n < 0 && errno == EINTR) return 1;
     if (n < 0) {
-        eng_fail(err, ENG_E_IO, "cannot read its output: %s", strerror(errno));
+        eng_fail(err, ENG_E_IO, "cannot read from %s: %s", child->arguments[0], strerror(errno));
         return -1;
     }
     out->size += (size_t)n;
@@ -253,9 +253,10 @@ static eng_status drain(running *r, const mdl_child *child, mdl_child_result *ou
     size_t room = 0;
     while (ready[0].fd >= 0 || ready[1].fd >= 0) {
         int found = poll(ready, 2, (int)(LOOK * 1000));
-        if (found < 0 && errno != EINTR) return eng_fail(err, ENG_E_IO, "cannot wait for it: %s", strerror(errno));
+        if (found < 0 && errno != EINTR)
+            return eng_fail(err, ENG_E_IO, "cannot read from %s: %s", child->arguments[0], strerror(errno));
         if (found > 0 && ready[0].fd >= 0 && ready[0].revents) {
-            int more = take_output(r, child->most_output, &room, out, err);
+            int more = take_output(r, child, &room, out, err);
             if (more < 0) return err ? err->status : ENG_E_IO;
             if (!more) ready[0].fd = -1; /* poll ignores it from now on */
         }

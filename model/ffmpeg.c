@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ static const uint64_t OUTPUT_MAX = UINT64_C(8)
                                    << 30; /* bytes: 6 hours of 48 kHz stereo; more is a decompression bomb */
 
 /* ---- What a file is ---- */
+
+static const char UNKNOWN[] = "unknown format";
 
 const char *mdl_audio_kind(const void *bytes, size_t size)
 {
@@ -53,7 +56,7 @@ const char *mdl_audio_kind(const void *bytes, size_t size)
     /* MPEG frame sync, eleven ones; then the layer: 0 is ADTS (AAC), 1 is layer III. */
     if (size >= 2 && p[0] == 0xFF && (p[1] & 0xF6) == 0xF0) return "AAC";
     if (size >= 2 && p[0] == 0xFF && (p[1] & 0xE0) == 0xE0) return "MP3";
-    return "unknown format";
+    return UNKNOWN;
 }
 
 static bool begins(const char *text, size_t size, const char *word)
@@ -86,11 +89,28 @@ const char *mdl_audio_reference_kind(const void *bytes, size_t size)
 /* What it may take a file for. All of these hold their audio themselves. QuickTime can point to other files, which
  * ffmpeg follows only when told to (enable_drefs), and through a protocol, of which it has none. What is not here:
  * playlists, manifests and scripts (hls, dash, imf, concat, sdp, webm_dash_manifest, vobsub, sbg, lavfi), pictures and
- * their sequences, texts, devices, music in notes, and formats that a file is taken for by its name alone. */
+ * their sequences, texts, devices, music in notes. */
 static const char FORMATS[] =
     "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,"
-    "iff,ilbc,ircam,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,paf,pvf,qcp,rm,"
-    "sds,shn,sox,tak,truehd,tta,voc,vqf,w64,wav,wsd,wv,xwma";
+    "g722,gsm,iff,ilbc,ircam,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,paf,pvf,qcp,"
+    "rm,"
+    "sds,shn,sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsd,wv,xwma";
+
+/* What telephones record without a signature, told by the ending of the name alone. */
+static const char *const endings[][2] = {{".g722", "g722"}, {".sln", "sln"}};
+
+/* The format of a file that begins like nothing known; NULL: ffmpeg finds it out. */
+static const char *format_by_name(const mdl_ffmpeg_input *in)
+{
+    size_t length = strlen(in->name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(endings[i][0]);
+        if (length > n && strcasecmp(in->name + length - n, endings[i][0]) == 0 &&
+            strcmp(mdl_audio_kind(in->bytes, in->size), UNKNOWN) == 0)
+            return endings[i][1];
+    }
+    return NULL;
+}
 
 /* How it reads standard input: always so that it can seek, as an MP4 often needs whose index is at its end. The first
  * is the file itself, from ffmpeg 6 on. What is older keeps what it has read in a file without a name in /tmp. */
@@ -106,18 +126,22 @@ static void append(const char **arguments, size_t *count, const char *const *mor
     arguments[*count] = NULL;
 }
 
-static eng_status run_ffmpeg(size_t way, int input, double patience, mdl_child_result *out, eng_error *err)
+/* Runs it on the file that is input, whole. */
+static eng_status run_ffmpeg(const mdl_ffmpeg_input *in, size_t way, int input, mdl_child_result *out, eng_error *err)
 {
     static const char *const before[] = {"ffmpeg",       "-nostdin",          "-hide_banner", "-loglevel",
                                          "repeat+error", "-format_whitelist", FORMATS,        NULL};
     static const char *const after[] = {"-map", "0:a:0", "-vn",       "-sn",    "-dn", "-map_metadata", "-1", "-f",
                                         "wav",  "-c:a",  "pcm_f32le", "pipe:1", NULL};
-    const char *arguments[sizeof before / sizeof *before + sizeof *ways / sizeof **ways + sizeof after / sizeof *after];
+    const char *forced[] = {"-f", format_by_name(in), NULL};
+    const char *arguments[sizeof before / sizeof *before + sizeof forced / sizeof *forced +
+                          sizeof *ways / sizeof **ways + sizeof after / sizeof *after];
     size_t count = 0;
     append(arguments, &count, before);
+    if (forced[1]) append(arguments, &count, forced);
     append(arguments, &count, ways[way]);
     append(arguments, &count, after);
-    mdl_child child = {arguments, input, OUTPUT_MAX, patience > 0 ? patience : PATIENCE};
+    mdl_child child = {arguments, input, OUTPUT_MAX, in->patience > 0 ? in->patience : PATIENCE};
     if (lseek(input, 0, SEEK_SET) != 0) return eng_fail(err, ENG_E_IO, "cannot seek: %s", strerror(errno));
     return mdl_child_run(&child, out, err);
 }
@@ -195,7 +219,7 @@ static eng_status decode(const mdl_ffmpeg_input *in, int input, mdl_audio *out, 
     mdl_child_result r;
     eng_status status = ENG_OK;
     for (size_t way = 0; way < WAYS; way++) {
-        status = run_ffmpeg(way, input, in->patience, &r, err);
+        status = run_ffmpeg(in, way, input, &r, err);
         if (status == ENG_E_MISSING)
             return eng_fail(err, ENG_E_UNSUPPORTED,
                             "%s: %s needs the ffmpeg program, which is not installed (or convert the file to WAV)",

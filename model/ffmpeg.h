@@ -12,7 +12,7 @@
 #include "model/audio.h"
 
 typedef struct mdl_ffmpeg_input {
-    const char *name;  /* for messages */
+    const char *name;  /* for messages; its ending tells formats that have no signature (.g722, .sln) */
     int file;          /* a regular file, which is read from its beginning and stays the caller's; -1: there is none */
     const void *bytes; /* with a file its beginning, which tells what kind it is; without one the whole input */
     size_t size;

@@ -146,8 +146,12 @@ lossy a.wma 0.2
 lossy ima.wav 0.1 -c:a adpcm_ima_wav
 lossy gsm.wav 0.1 -c:a libgsm_ms -ar 8000
 lossy g722.wav 0.04 -c:a g722
+lossy a.gsm 0.1 -c:a libgsm -ar 8000
+lossy a.g722 0.04
 lossy mp3.wav 0.12 -c:a libmp3lame -b:a 128k
 lossy mulaw.au 0.01 -c:a pcm_mulaw
+lossy S.SLN 0.02 -f s16le -ar 8000
+lossless flac.sln -f flac
 lossy tagged.mp3 0.03 -b:a 128k -id3v2_version 3 -write_id3v1 1 -metadata title=Title
 [ ! -e cover.png ] || lossy cover.mp3 0.03 -i cover.png -map 0 -map 1 -c:v copy -b:a 128k -id3v2_version 3
 lossy a.mp2 0.3 -b:a 128k
