@@ -1,13 +1,14 @@
 /* bench model: the forward pass, from waveforms to logits (of a backbone: to its last hidden state). Error: that state for
- * a short clip, against the scalar tier in f32, which computes in double. */
+ * a short clip, against the specification in f32, which computes in double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/spec/spec.h"
 #include "bench/flops.h"
 #include "bench/network.h"
 
-/* Short, since a scalar WavLM Large takes a second for each tenth of a second of audio; a dozen frames still pass all layers. */
+/* Short, since the specification of WavLM Large takes a second for each tenth of a second of audio; a dozen frames still pass all layers. */
 static const double ERROR_SECONDS = 0.25;
 
 /* ---- Error ---- */
@@ -52,17 +53,16 @@ static eng_status run_clip(bench_run *run, const mdl_model *m, const kern_table 
     return status;
 }
 
-/* What the scalar tier makes of the clip: with a model of its own, since weights are packed for a tier. */
+/* What the specification makes of the clip: with a model of its own, since weights are packed for a tile. */
 static eng_status run_reference(bench_run *run, const char *name, last_state *out, eng_error *err)
 {
-    kern_table scalar;
+    kern_table spec;
     mdl_model *m;
     *out = (last_state){0};
-    if (!kern_table_fill(&scalar, KERN_TIER_SCALAR, run->ctx.k.caps))
-        return eng_fail(err, ENG_E_UNSUPPORTED, "this build has no scalar kernels");
+    kern_spec_fill(&spec);
     const eng_precision exact = ENG_F32;
-    eng_status status = bench_open(run, name, false, &exact, &scalar, &m, err);
-    if (!status) status = run_clip(run, m, &scalar, out, err);
+    eng_status status = bench_open(run, name, false, &exact, &spec, &m, err);
+    if (!status) status = run_clip(run, m, &spec, out, err);
     mdl_model_free(m);
     return status;
 }

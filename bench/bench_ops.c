@@ -1,10 +1,11 @@
 /* bench ops: the kernels other than the matrix product, on one thread, at sizes of WavLM Large on 10 s of audio, and
- * the micro-kernels of the matrix product on panels in L2. Error against the scalar tier, which computes in double.
+ * the micro-kernels of the matrix product on panels in L2. Error against the specification, which computes in double.
  * GB/s counts each byte read and written once. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/spec/spec.h"
 #include "bench/bench.h"
 #include "bench/panels.h"
 
@@ -135,7 +136,7 @@ static void run_relative_gate(ops_data *d)
     d->k.relative_gate_f32(ROWS, HEADS, WIDTH / HEADS, d->a, WIDTH, d->b, d->c, d->c + 2, d->out, ROWS);
 }
 
-/* Panels differ in width from tier to tier, so there is no scalar result to compare with; tests/conformance does. */
+/* Panels differ in width from tier to tier, so there is no result to compare with; tests/conformance does. */
 static void run_pack(ops_data *d)
 {
     const size_t nr = d->k.gemm_blocks.nr;
@@ -370,19 +371,19 @@ static void reset(ops_data *d)
     memset(d->moments, 0, MOMENTS * sizeof *d->moments);
 }
 
-/* Largest difference from the scalar tier, over the largest scalar result. reference is room for COUNT floats; d's
- * panels are those of the scalar tier for a while. */
+/* Largest difference from the specification, over its largest result. reference is room for COUNT floats; d's
+ * panels are those of the specification for a while. */
 static double error_of(const op *o, ops_data *d, float *reference)
 {
     if (o->results == 0) return NAN;
-    ops_data scalar = *d;
+    ops_data exact = *d;
     double moments[MOMENTS] = {0}, worst = 0.0, largest = 0.0;
-    if (!kern_table_fill(&scalar.k, KERN_TIER_SCALAR, 0)) return NAN;
-    scalar.out = reference;
-    scalar.moments = moments;
-    fill_panels(o, &scalar);
-    reset(&scalar);
-    o->run(&scalar);
+    kern_spec_fill(&exact.k);
+    exact.out = reference;
+    exact.moments = moments;
+    fill_panels(o, &exact);
+    reset(&exact);
+    o->run(&exact);
     fill_panels(o, d);
     reset(d);
     o->run(d);

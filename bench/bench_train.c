@@ -1,9 +1,10 @@
 /* bench train: a whole training step of a model with a new head: forward, cross-entropy, backward, the gradient's length,
  * AdamW. Nothing is dropped or masked, so that every step does the same work. Error: gradients of a short clip, against
- * the scalar tier in f32, which computes in double. */
+ * the specification in f32, which computes in double. */
 #include <math.h>
 #include <stdio.h>
 
+#include "kernels/spec/spec.h"
 #include "bench/flops.h"
 #include "bench/network.h"
 #include "engine/tape.h"
@@ -85,16 +86,15 @@ static eng_status measure_error(bench_run *run, mdl_model *m, double *error, eng
     bench_noise noise;
     uint32_t id = 0;
     size_t label = 0;
-    kern_table scalar;
+    kern_table spec;
     step_run s = {.run = run, .m = m, .noise = &noise, .ids = &id, .labels = &label};
     float *got = eng_alloc(n, sizeof *got), *want = eng_alloc(n, sizeof *want);
     eng_tape_init(&s.tape);
     eng_status status = bench_noise_init(m, (bench_case){1, seconds}, &noise, err);
     if (!status && (!got || !want)) status = eng_fail(err, ENG_E_MEMORY, "out of memory for gradients");
-    if (!status && !kern_table_fill(&scalar, KERN_TIER_SCALAR, run->ctx.k.caps))
-        status = eng_fail(err, ENG_E_UNSUPPORTED, "this build has no scalar kernels");
     if (!status) {
-        sample_gradients(&s, &scalar, ENG_F32, want);
+        kern_spec_fill(&spec);
+        sample_gradients(&s, &spec, ENG_F32, want);
         sample_gradients(&s, &run->ctx.k, run->ctx.precision, got);
         *error = gradient_error(n, got, want);
         if (!eng_good(&run->ctx)) *err = run->ctx.error, status = err->status;

@@ -250,7 +250,7 @@ typedef struct peak_loops {
 
 static kern_tier tier_of(const bench_run *run)
 {
-    return run->ctx.k.tier == KERN_TIER_SCALAR ? kern_cpu_probe().best : run->ctx.k.tier;
+    return run->ctx.k.tier == KERN_TIER_PORTABLE ? kern_cpu_probe().best : run->ctx.k.tier;
 }
 
 static peak_loops f32_loops(const bench_run *run)

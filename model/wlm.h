@@ -57,7 +57,7 @@ typedef struct wlm_model wlm_model;
 
 typedef struct wlm_options {
     size_t threads;        /* 0: one per CPU that the process may run on */
-    const char *cpu;       /* "scalar", "neon", "avx2", "avx512", or "avx512-amx": without AMX, and so -bf16, -vnni, -dotprod;
+    const char *cpu;       /* "portable", "neon", "avx2", "avx512", or "avx512-amx": without AMX, and so -bf16, -vnni, -dotprod;
                               NULL: the environment's WLM_CPU, else the best there is */
     const char *precision; /* "f32", "bf16" or "int8" products (fewer bits: faster, less exact); NULL: f32 */
 } wlm_options;

@@ -36,14 +36,14 @@ for model in "$tests/golden/large" "$tests/golden/odyssey" "$tests/golden/varian
     name=$(basename "$model")
     check "$name: model" run model "$model" >model.json
     check "$name: keys of model" lines model.json 2 "${common[@]}" "${network[@]}"
-    check "$name: the last state is the scalar tier's" all model.json max_error 'v < 1e-4'
+    check "$name: the last state is the specification's" all model.json max_error 'v < 1e-4'
     check "$name: time" all model.json time_s 'v > 0'
     check "$name: work" all model.json work_gflop 'v > 0'
     check "$name: lengths" [ "$(value seconds_audio model.json | tr '\n' ' ')" = "0.2 0.4 " ]
     check "$name: train" run --batch 2 train "$model" >train.json
     check "$name: keys of train" lines train.json 2 "${common[@]}" "${network[@]}" checkpoint_layers train_feature_encoder \
         forward_backward_s
-    check "$name: gradients are the scalar tier's" all train.json max_error 'v < 1e-4'
+    check "$name: gradients are the specification's" all train.json max_error 'v < 1e-4'
     check "$name: whole steps take longer" all train.json time_s 'v > 0'
     check "$name: memory" all train.json peak_bytes 'v > 1e6'
     check "$name: both utterances" [ "$(value seconds_audio train.json | tr '\n' ' ')" = "0.4 0.8 " ]

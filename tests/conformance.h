@@ -1,4 +1,4 @@
-/* Conformance of a tier's kernels with the scalar tier: what the parts of the program share.
+/* Conformance of a tier's kernels with the specification: what the parts of the program share.
  *
  * A test of one kernel places its operands in guarded blocks, runs the reference and the kernel under test on the same
  * values, and judges the results element by element. A block lies between pages that cannot be touched, flush with
@@ -22,13 +22,14 @@ typedef struct conf_block {
 } conf_block;
 
 typedef struct conf_run {
-    const kern_table *ref, *sut; /* the scalar tier; the tier under test */
+    const kern_table *ref, *sut; /* the specification; the tier under test */
     uint64_t rng;
     unsigned char *memory; /* CONF_BLOCKS slots between pages that cannot be touched */
     conf_block blocks[CONF_BLOCKS];
     size_t used;
     size_t cases, compared; /* kernel calls judged, elements compared */
     double worst;           /* largest error so far, as a share of its bound */
+    uint64_t digest;        /* of every result judged so far: two tiers with the same cases must have the same */
     bool failed;
     char description[160]; /* of the case at hand */
     char message[640];     /* of the first failure */
@@ -127,7 +128,7 @@ double conf_exp_error(double distance);
 double conf_gate(size_t dim, const float *w, const float *x, float b, double *error);
 
 /* Error of a transcendental function as a share of its bound: exp 2 ulp, tanh and sigmoid 4 ulp (results below
- * FLT_MIN may be flushed to zero), gelu 2^-21 relative above -2 and 2^-23 |x| below. want is scalar's result for x. */
+ * FLT_MIN may be flushed to zero), gelu 2^-21 relative above -2 and 2^-23 |x| below. want is the specification's result for x. */
 double conf_share_exp(float x, float got, float want);
 double conf_share_tanh(float x, float got, float want);
 double conf_share_sigmoid(float x, float got, float want);
@@ -193,7 +194,7 @@ typedef struct conf_breakage {
 } conf_breakage;
 
 /* All breakages, those of the reduced precisions and of the kernels of the backward pass apart; count receives their
- * number. The broken kernels call the scalar ones. */
+ * number. The broken kernels call those of the specification. */
 const conf_breakage *conf_breakages(size_t *count);
 const conf_breakage *conf_breakages_reduced(size_t *count);
 const conf_breakage *conf_breakages_backward(size_t *count);

@@ -1,11 +1,12 @@
 /* Deliberately broken kernels, each wrong in one way that somebody could write. The self-test requires that the
  * conformance tests notice every one of them. */
+#include "kernels/spec/spec.h"
 #include "tests/conformance.h"
 
 #include <math.h>
 #include <string.h>
 
-static kern_table good; /* the scalar tier, filled by conf_breakages */
+static kern_table good; /* the specification, filled by conf_breakages */
 
 static void gemm_one_past(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                           size_t ldc, bool accumulate, const kern_ahead *ahead)
@@ -331,7 +332,7 @@ static const conf_breakage breakages[] = {
 
 const conf_breakage *conf_breakages(size_t *count)
 {
-    kern_table_fill_scalar(&good);
+    kern_spec_fill(&good);
     *count = sizeof breakages / sizeof *breakages;
     return breakages;
 }

@@ -1,9 +1,10 @@
 /* Deliberately broken kernels of the backward pass; see conformance_broken.c. */
+#include "kernels/spec/spec.h"
 #include "tests/conformance.h"
 
 #include <math.h>
 
-static kern_table good; /* the scalar tier, filled by conf_breakages_backward */
+static kern_table good; /* the specification, filled by conf_breakages_backward */
 
 enum { LONGEST = 1031 }; /* of what the tests ask for */
 
@@ -405,7 +406,7 @@ static const conf_breakage breakages[] = {
 
 const conf_breakage *conf_breakages_backward(size_t *count)
 {
-    kern_table_fill_scalar(&good);
+    kern_spec_fill(&good);
     *count = sizeof breakages / sizeof *breakages;
     return breakages;
 }

@@ -1,10 +1,11 @@
 /* Deliberately broken kernels of the reduced precisions, each wrong in one way that somebody could write. */
+#include "kernels/spec/spec.h"
 #include "tests/conformance.h"
 
 #include <math.h>
 #include <string.h>
 
-static kern_table good; /* the scalar tier, filled by conf_breakages_reduced */
+static kern_table good; /* the specification, filled by conf_breakages_reduced */
 
 /* ---- gemm_bf16 ------------------------------------------------------------------------------------------------ */
 
@@ -306,7 +307,7 @@ static const conf_breakage breakages[] = {
 
 const conf_breakage *conf_breakages_reduced(size_t *count)
 {
-    kern_table_fill_scalar(&good);
+    kern_spec_fill(&good);
     *count = sizeof breakages / sizeof *breakages;
     return breakages;
 }

@@ -294,7 +294,7 @@ void conf_sum_squares_f32(conf_run *r)
             conf_case(r, "n %zu variant %zu", n, variant);
             const float *x = reduction_variant(r, n, variant), *again = conf_f32_copy(r, 1, n, n, x, n);
             const double got = r->sut->sum_squares_f32(n, x), moved = r->sut->sum_squares_f32(n, again);
-            const double want = r->ref->sum_squares_f32(n, x), eps = 0x1p-53; /* scalar's chain rounds n times */
+            const double want = r->ref->sum_squares_f32(n, x), eps = 0x1p-53; /* the specification's chain rounds n times */
             conf_expect_bound(r, "sum", 0, 0, got, want, (1.25 * (double)n + 8.0) * eps * want);
             conf_expect_bits_f64(r, "the same elsewhere", 1, &moved, &got);
             conf_release(r, mark);

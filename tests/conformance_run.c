@@ -207,6 +207,15 @@ float conf_value(conf_run *r, conf_values values)
 
 /* ---- Verdicts ------------------------------------------------------------------------------------------------ */
 
+/* FNV-1a over the bits of a result; one NaN is like another. */
+static void digest(conf_run *r, double got)
+{
+    uint64_t bits;
+    const double value = isnan(got) ? NAN : got;
+    memcpy(&bits, &value, sizeof bits);
+    r->digest = (r->digest ^ bits) * 0x100000001b3u;
+}
+
 void conf_case(conf_run *r, const char *format, ...)
 {
     va_list args;
@@ -234,6 +243,7 @@ void conf_expect_bits(conf_run *r, const char *what, size_t rows, size_t n, cons
     if (n == 0) return;
     for (size_t i = 0; i < rows; i++) {
         r->compared += n;
+        for (size_t j = 0; j < n; j++) digest(r, (double)got[i * ldgot + j]);
         if (!cmp_bits(got + i * ldgot, want + i * ldwant, n, report, sizeof report))
             conf_fail(r, "%s: row %zu: %s", what, i, report);
     }
@@ -243,6 +253,7 @@ void conf_expect_bits_f64(conf_run *r, const char *what, size_t n, const double 
 {
     for (size_t c = 0; c < n; c++) {
         r->compared++;
+        digest(r, got[c]);
         if (memcmp(got + c, want + c, sizeof *got) != 0 && !(isnan(got[c]) && isnan(want[c])))
             conf_fail(r, "%s[%zu]: got %.17g, want %.17g", what, c, got[c], want[c]);
     }
@@ -251,6 +262,7 @@ void conf_expect_bits_f64(conf_run *r, const char *what, size_t n, const double 
 void conf_expect_share(conf_run *r, const char *what, size_t i, size_t j, double got, double want, double error)
 {
     r->compared++;
+    digest(r, got);
     if (isnan(want) && isnan(got)) return;
     if (!(error <= 1.0))
         conf_fail(r, "%s [%zu, %zu]: got %.9g, want %.9g, %.3g times the bound", what, i, j, got, want, error);

@@ -58,7 +58,7 @@ for precision in f32 bf16 int8; do
     check "inspect --json: $precision" grep -q "\"converted\": {\"precision\": \"$precision\", \"panel_width\"" out
     check "again, over itself once more" "$convert" --quiet --model "$model" --precision $precision --out $precision
     # for kernels of another width: slower to open, and the same numbers
-    run "$convert" --cpu scalar --model "$model" --precision $precision --out narrow; ends 0 'scalar' "$precision for scalar kernels"
+    run "$convert" --cpu portable --model "$model" --precision $precision --out narrow; ends 0 portable "$precision for portable kernels"
     run "$infer" --model narrow ./*.wav; ends 0 'repacked' "$precision: the note"
     check "$precision: repacked, the same rows" cmp -s want out
     [ $precision = f32 ] || check "$precision: other numbers than f32's" bash -c '! cmp -s want f32.rows'

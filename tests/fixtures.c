@@ -76,7 +76,7 @@ static eng_status write_wav(const char *directory, size_t u, const wts_tensor *w
 static eng_status read_floats(const wts_tensor *t, size_t first, size_t count, float *out, eng_error *err)
 {
     kern_table k;
-    if (!kern_table_fill(&k, KERN_TIER_SCALAR, 0)) return eng_fail(err, ENG_E_UNSUPPORTED, "no scalar kernels");
+    if (!kern_table_fill(&k, KERN_TIER_PORTABLE, 0)) return eng_fail(err, ENG_E_UNSUPPORTED, "no portable kernels");
     return wts_tensor_read_f32(t, &k, first, count, out, err);
 }
 

@@ -52,8 +52,8 @@ label --gender both $a; ends 1 'female' "an unknown gender"
 label --precision f64 $a; ends 1 'f32' "an unknown precision"
 label --cpu sse9 $a; ends 1 'sse9' "an unknown tier"
 WLM_CPU=sse9 label $a; ends 1 'sse9' "an unknown tier in WLM_CPU"
-label --cpu scalar-sse9 $a; ends 1 'scalar-sse9' "an unknown extension"
-label --cpu scalar-amx $a; ends 0 '' "a tier without an extension"
+label --cpu portable-sse9 $a; ends 1 "portable-sse9" "an unknown extension"
+label --cpu portable-amx $a; ends 0 '' "a tier without an extension"
 case $(uname -m) in
 x86_64) label --cpu neon $a; ends 1 'neon' "a tier of another CPU" ;;
 aarch64) label --cpu avx2 $a; ends 1 'avx2' "a tier of another CPU" ;;

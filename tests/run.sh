@@ -200,7 +200,7 @@ old_cpu() {
         status=$?
         if [ $status = 77 ]; then pass "Nehalem: $tier is refused"; else fail "Nehalem: $tier: exit status $status"; fi
     done
-    "${nehalem[@]}" scalar >"$out" 2>&1
+    "${nehalem[@]}" portable >"$out" 2>&1
     status=$?
     read -r p f < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$out" | tail -n 1)
     if [ "${p:-0}" = 0 ] || [ $status != 0 ]; then
@@ -274,7 +274,7 @@ compare_infer() {
         return
     fi
     for model in tests/golden/hf_sequence_classification tests/golden/odyssey; do
-        if ! "$builds/gcc/tools/infer" --cpu scalar --model "$model" --format jsonl --logits "$sound" \
+        if ! "$builds/gcc/tools/infer" --cpu portable --model "$model" --format jsonl --logits "$sound" \
             >"$builds/scalar.jsonl"; then
             fail "infer ${model##*/}: scalar"
             continue

@@ -80,22 +80,22 @@ static void expect_same(support_engine *e, const mdl_model *got, const mdl_model
     eng_free(a.x), eng_free(b.x);
 }
 
-/* path in every precision: for these kernels, for the scalar tier's narrow panels, and converted once more. */
+/* path in every precision: for these kernels, for the portable tier's narrow panels, and converted once more. */
 static void check(const char *path)
 {
     support_engine *e = support_engine_new(2);
-    kern_table scalar;
-    cr_assert(kern_table_fill(&scalar, KERN_TIER_SCALAR, e->ctx.k.caps));
+    kern_table portable;
+    cr_assert(kern_table_fill(&portable, KERN_TIER_PORTABLE, e->ctx.k.caps));
     for (size_t p = 0; p < 3; p++) {
         char *direct = support_temporary(), *narrow = support_temporary(), *again = support_temporary();
         convert(e, &e->ctx.k, path, precisions[p], direct);
-        convert(e, &scalar, path, precisions[p], narrow);
+        convert(e, &portable, path, precisions[p], narrow);
         convert(e, &e->ctx.k, narrow, precisions[p], again);
         mdl_model *want = load(e, path, &precisions[p]), *m = load(e, direct, NULL),
                   *n = load(e, narrow, &precisions[p]);
         mdl_model *o = load(e, again, NULL);
         cr_assert(m->precision == precisions[p] && n->precision == precisions[p] && o->precision == precisions[p]);
-        cr_assert(!m->repacked && !o->repacked && n->repacked == (e->ctx.k.gemm_blocks.nr != scalar.gemm_blocks.nr));
+        cr_assert(!m->repacked && !o->repacked && n->repacked == (e->ctx.k.gemm_blocks.nr != portable.gemm_blocks.nr));
         cr_assert(m->borrows, "%s: nothing is used in place", path);
         expect_same(e, m, want, path);
         expect_same(e, n, want, path);
@@ -173,13 +173,13 @@ Test(convert, int8_with_and_without_fast_bf16)
     const char *path = support_path("golden/large");
     bytes file[2];
     support_engine *e = support_engine_new(2);
-    kern_table scalar;
-    cr_assert(kern_table_fill(&scalar, KERN_TIER_SCALAR, 0));
+    kern_table portable;
+    cr_assert(kern_table_fill(&portable, KERN_TIER_PORTABLE, 0));
     for (size_t fast = 0; fast < 2; fast++) {
         char *direct = support_temporary(), *narrow = support_temporary();
         e->ctx.k.bf16_is_fast = fast;
         convert(e, &e->ctx.k, path, ENG_INT8, direct);
-        convert(e, &scalar, path, ENG_INT8, narrow);
+        convert(e, &portable, path, ENG_INT8, narrow);
         mdl_model *want = load(e, path, &precisions[2]), *m = load(e, direct, NULL), *n = load(e, narrow, NULL);
         expect_precisions(want, fast ? ENG_BF16 : ENG_F32);
         expect_precisions(m, fast ? ENG_BF16 : ENG_F32);
@@ -268,13 +268,13 @@ static const wrong_folder wrong_folders[] = {
 Test(convert, damaged_folders)
 {
     support_engine *e = support_engine_new(1);
-    kern_table scalar;
-    cr_assert(kern_table_fill(&scalar, KERN_TIER_SCALAR, 0));
+    kern_table portable;
+    cr_assert(kern_table_fill(&portable, KERN_TIER_PORTABLE, 0));
     size_t refused = 0;
     for (size_t i = 0; i < sizeof wrong_folders / sizeof *wrong_folders; i++) {
         const wrong_folder *d = &wrong_folders[i];
         char *folder = support_temporary();
-        convert(e, &scalar, support_path("golden/large"), ENG_INT8, folder);
+        convert(e, &portable, support_path("golden/large"), ENG_INT8, folder);
         patch(folder, d->file, d->from, d->to);
         expect_refused(e, folder, NULL, d->status, d->words);
         support_remove(folder);
@@ -504,10 +504,10 @@ Test(convert, int8_of_a_great_depth)
         {"layers.0.feed_forward.output_dense.weight", WTS_BF16, 2, {48, DEEP}},
     };
     support_engine *e = support_engine_new(1);
-    kern_table scalar;
-    cr_assert(kern_table_fill(&scalar, KERN_TIER_SCALAR, 0));
+    kern_table portable;
+    cr_assert(kern_table_fill(&portable, KERN_TIER_PORTABLE, 0));
     char *folder = support_temporary(), *other = support_temporary();
-    convert(e, &scalar, support_path("golden/large"), ENG_INT8, folder);
+    convert(e, &portable, support_path("golden/large"), ENG_INT8, folder);
     deepen(folder, folder, converted, sizeof converted / sizeof *converted);
     expect_refused(e, folder, NULL, ENG_E_UNSUPPORTED,
                    (const char *const[]){folder, "output_dense.panels", "48 x 65540", "65536", NULL});

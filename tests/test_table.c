@@ -35,7 +35,7 @@ Test(table, an_absent_tier_leaves_the_table_untouched)
 Test(table, any_missing_kernel_is_refused)
 {
     kern_table good;
-    cr_assert(kern_table_fill(&good, KERN_TIER_SCALAR, 0));
+    cr_assert(kern_table_fill(&good, KERN_TIER_PORTABLE, 0));
     size_t kernels = 0;
     for (size_t at = offsetof(kern_table, gemm_f32); at < sizeof good; at += sizeof good.gemm_f32, kernels++) {
         kern_table t = good;
@@ -49,7 +49,7 @@ Test(table, any_missing_kernel_is_refused)
 Test(table, inconsistent_blocks_are_refused)
 {
     kern_table good;
-    cr_assert(kern_table_fill(&good, KERN_TIER_SCALAR, 0));
+    cr_assert(kern_table_fill(&good, KERN_TIER_PORTABLE, 0));
     kern_gemm_blocks *const each[] = {&good.gemm_blocks, &good.bf16_blocks, &good.i8_blocks};
     for (size_t b = 0; b < 3; b++) {
         kern_gemm_blocks *g = each[b];
@@ -120,7 +120,8 @@ Test(table, names_leave_capabilities_out)
         const char *name;
         kern_tier tier;
         unsigned without;
-    } good[] = {{"scalar", KERN_TIER_SCALAR, 0},
+    } good[] = {{"portable", KERN_TIER_PORTABLE, 0},
+              {"scalar", KERN_TIER_PORTABLE, 0},
                 {"avx512", KERN_TIER_AVX512, 0},
                 {"avx512-amx", KERN_TIER_AVX512, KERN_CAP_AMX},
                 {"avx512-vnni-amx", KERN_TIER_AVX512, KERN_CAP_AMX | KERN_CAP_AVX512_VNNI},
@@ -209,7 +210,7 @@ Test(table, names_go_both_ways)
 Test(table, the_probe_is_consistent)
 {
     const kern_cpu cpu = kern_cpu_probe();
-    cr_assert(cpu.tiers & 1u << KERN_TIER_SCALAR);
+    cr_assert(cpu.tiers & 1u << KERN_TIER_PORTABLE);
     cr_assert(cpu.tiers & 1u << cpu.best);
     cr_assert_eq(cpu.tiers >> cpu.best, 1, "best is the highest tier");
     if (cpu.tiers & 1u << KERN_TIER_AVX512) cr_assert(cpu.tiers & 1u << KERN_TIER_AVX2);

@@ -7,10 +7,10 @@
 #include "tests/support.h"
 #include "weights/names.h"
 
-static kern_table scalar(void)
+static kern_table portable(void)
 {
     kern_table k = {0};
-    cr_assert(kern_table_fill(&k, KERN_TIER_SCALAR, 0));
+    cr_assert(kern_table_fill(&k, KERN_TIER_PORTABLE, 0));
     return k;
 }
 
@@ -81,7 +81,7 @@ static bytes begin(void)
 /* Builds the archive around the pickle, frees it, opens; the archive's bytes stay in *file. */
 static eng_status open_pickle(bytes *p, size_t record, bytes *file, wts_checkpoint *c, eng_error *err)
 {
-    kern_table k = scalar();
+    kern_table k = portable();
     *file = file_torch(p, record);
     bytes_free(p);
     eng_status status = file_check(file->data, file->size, &k, NULL);
@@ -133,7 +133,7 @@ Test(torch, views_of_one_storage)
         size_t count, element[12]; /* which of the storage's */
     } copied[] = {{"transposed", 12, {0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}}, {"column", 3, {1, 5, 9}}};
     float out[4];
-    kern_table k = scalar();
+    kern_table k = portable();
     for (int i = 0; i < 2; i++) {
         const wts_tensor *t = wts_checkpoint_find(&c, copied[i].name);
         cr_assert(t->contiguous && !t->mapped && t->bytes == 4 * copied[i].count, "%s", copied[i].name);
@@ -464,7 +464,7 @@ static bytes small_pickle(void)
 
 Test(torch, archive_forms)
 {
-    kern_table k = scalar();
+    kern_table k = portable();
     bytes p = small_pickle();
     for (size_t comment = 0; comment <= 65535; comment = comment * 5 + 13)
         for (int zip64 = 0; zip64 < 2; zip64++) {
@@ -482,7 +482,7 @@ Test(torch, archive_forms)
 
 static void refuse_zip(zip_builder *z, const char *message)
 {
-    kern_table k = scalar();
+    kern_table k = portable();
     bytes file = zip_finish(z, false, 0);
     eng_error err = {0};
     cr_assert_neq(file_check(file.data, file.size, &k, &err), ENG_OK, "accepted, instead of: %s", message);
@@ -550,7 +550,7 @@ Test(torch, foreign_files)
         {"{\"a\": 1}", 8, "neither"},
         {"\x80", 1, "neither"},
     };
-    kern_table k = scalar();
+    kern_table k = portable();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         eng_error err = {0};
         cr_assert_neq(file_check(rows[i].data, rows[i].size, &k, &err), ENG_OK);
@@ -568,7 +568,7 @@ Test(torch, foreign_files)
 Test(torch, damaged)
 {
     static const char *const files[] = {"pytorch_model.bin", "wavlm_original.pt"};
-    kern_table k = scalar();
+    kern_table k = portable();
     for (int i = 0; i < 2; i++) {
         bytes b = bytes_read(support_path("golden/base/%s", files[i]));
         damage d = file_damage(&b, i ? 14000 : 9100, 12000, 50, 2000, &k);
@@ -581,7 +581,7 @@ Test(torch, damaged)
 /* Small pickles, where most damage hits what matters. */
 Test(torch, damaged_small)
 {
-    kern_table k = scalar();
+    kern_table k = portable();
     bytes p = begin();
     bytes_text(&p, "}q\1(");
     one(&p, "a", "FloatStorage", 4, 0, 2, (int64_t[]){2, 2}, (int64_t[]){2, 1});

@@ -25,7 +25,7 @@ static const tool_option options[] = {
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL, "what the weights' products shall be computed in", "f32|bf16|int8",
      0, 0},
     {"out", 'o', TOOL_TEXT, OPTION(out), "DIR", "the folder to write; it is made if it is not there", NULL, 0, 0},
-    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "the kernels that will use it: scalar, avx2, avx512 or neon (the best here)",
+    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "the kernels that will use it: portable, avx2, avx512 or neon (the best here)",
      NULL, 0, 0},
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads (one per CPU)", NULL, 1, 4096},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "say nothing", NULL, 0, 0},

@@ -45,7 +45,7 @@ static const tool_option options[] = {
     {"threads", 't', TOOL_COUNT, OPTION(threads), "N", "threads (one per CPU)", NULL, 1, 4096},
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
      "what the weights' products are computed in: fewer bits are faster and less\nexact (f32)", "f32|bf16|int8", 0, 0},
-    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
+    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: portable, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
      0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
     {0},
@@ -142,7 +142,7 @@ static int open_files(infer *f)
 {
     eng_error err = {0};
     if (wlm_model_text_size(f->model)) {
-        if (!kern_table_fill(&f->scalar, KERN_TIER_SCALAR, 0)) return complain(EXIT_USAGE, "no scalar kernels");
+        if (!kern_table_fill(&f->portable, KERN_TIER_PORTABLE, 0)) return complain(EXIT_USAGE, "no portable kernels");
         if (wts_checkpoint_open(f->o.text, &f->text, &err)) return complain(EXIT_USAGE, err.message);
     }
     if (f->o.features) {

@@ -34,7 +34,7 @@ typedef struct infer {
     tool_output *out;
     wts_writer *features;
     wts_checkpoint text;
-    kern_table scalar; /* for reading text embeddings */
+    kern_table portable; /* for reading text embeddings */
     size_t gender_column;
     infer_line *line;
     bool defaulted;  /* no --model was given: */

@@ -123,7 +123,7 @@ static bool row_text(const infer *f, size_t row, float *out, char *message, size
         snprintf(message, size, "no text embedding: %s has no tensor %s", f->o.text, stem);
     else if (t->count != want)
         snprintf(message, size, "text embedding %s has %zu numbers; the model expects %zu", stem, t->count, want);
-    else if (wts_tensor_read_f32(t, &f->scalar, 0, want, out, &err))
+    else if (wts_tensor_read_f32(t, &f->portable, 0, want, out, &err))
         snprintf(message, size, "text embedding %s", err.message);
     else
         return true;

@@ -115,7 +115,7 @@ static const tool_option options[] = {
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
      "bf16: linear layers and the CNN round what they multiply, forward and\nback; weights, gradients "
      "and sums stay f32 (f32)", "f32|bf16", 0, 0},
-    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: scalar, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
+    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: portable, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
      0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
     {0},
