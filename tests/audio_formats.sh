@@ -99,7 +99,7 @@ else
 fi
 
 # An MP4 whose index is at the end, megabytes behind the beginning: ffmpeg must be able to seek in what it is given.
-ffmpeg -nostdin -loglevel error -f lavfi -i anoisesrc=sample_rate=16000:duration=60:amplitude=0.3:seed=1 long.wav
+ffmpeg -nostdin -loglevel error -f lavfi -i anoisesrc=sample_rate=16000:duration=40:amplitude=0.3:seed=1 long.wav
 label long.wav >long.csv
 for options in "" "-movflags faststart"; do
     # shellcheck disable=SC2086 # a list of options
@@ -107,8 +107,6 @@ for options in "" "-movflags faststart"; do
     check "long.m4a: it is long" [ "$(stat -c %s long.m4a)" -gt 1000000 ]
     label long.m4a >out.csv
     check "long.m4a $options" cmp -s <(scores long.csv) <(scores out.csv)
-    label - <long.m4a >out.csv
-    check "long.m4a $options on standard input" cmp -s <(scores long.csv) <(scores out.csv)
     # shellcheck disable=SC2002 # a pipe is what is tested
     cat long.m4a | label - >out.csv
     check "long.m4a $options through a pipe" cmp -s <(scores long.csv) <(scores out.csv)
