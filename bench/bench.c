@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/lists.h"
-#include "bench/table.h"
+#include "bench/work/lists.h"
+#include "bench/measure/table.h"
 #include "model/tier.h"
-#include "tools/options.h"
+#include "tools/common/options.h"
 
 static const tool_option options[] = {
     {.name = "json", .kind = TOOL_FLAG, .offset = offsetof(bench_options, json), .help = "one JSON object a line"},

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "engine/context.h"
-#include "engine/gemm.h"
+#include "engine/gemm/gemm.h"
 
 /* Set by the command line. */
 typedef struct bench_options {

@@ -7,7 +7,7 @@
  * A kern_table holds one implementation of each kernel. Filling it is pure (no global state), so a program may
  * hold tables of several tiers at once. Every kernel gives the same bits in every tier, with every compiler and libc, but
  * for gemm_bf16 where a CPU's instruction sums in another way, and for which NaN a NaN is. Kernels marked [exact] give
- * the bits of the specification (kernels/spec/), too; the others agree with it to the bound that tests/conformance.c
+ * the bits of the specification (kernels/spec/), too; the others agree with it to the bound that tests/kernels/conformance/main.c
  * states for each.
  *
  * Determinism: the result for one row (or one element, for element-wise kernels) depends on that row's values and

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/audio.h"
-#include "model/forward.h"
+#include "model/audio/audio.h"
+#include "model/network/forward.h"
 #include "model/tier.h"
 
 struct wlm_model {
