@@ -28,9 +28,10 @@ static eng_pair exp_less_1(eng_pair r)
 static eng_scaled assemble(double n, eng_pair m)
 {
     int steps = (int)n, i = (steps % ENG_EXP_STEPS + ENG_EXP_STEPS) % ENG_EXP_STEPS;
-    eng_pair t = eng_exp_table[i], product = eng_pair_product(t.head, m.head);
-    eng_pair sum = eng_pair_quick_sum(t.head, product.head);
-    double tail = sum.tail + (t.tail + (product.tail + (t.head * m.tail + t.tail * m.head)));
+    eng_pair t = eng_exp_table[i];
+    double upper = eng_pair_upper(m.head), lower = m.head - upper; /* their products with t.head are exact */
+    eng_pair sum = eng_pair_quick_sum(t.head, t.head * upper);
+    double tail = sum.tail + (t.tail + (t.head * lower + (t.head * m.tail + t.tail * m.head)));
     return (eng_scaled){eng_pair_quick_sum(sum.head, tail), (steps - i) / ENG_EXP_STEPS};
 }
 

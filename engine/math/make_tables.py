@@ -31,6 +31,11 @@ def pair(x, head=None):
     return "{%s, %s}" % (literal(head), literal(rounded(x - head, 53)))
 
 
+def short_pair(x):
+    """A head of 26 bits: its product with one as short is exact."""
+    return pair(x, rounded(x, 26))
+
+
 def parts(x, bits, count):
     """x as count - 1 parts of so many bits each and a rest."""
     out, exponent = [], int(mp.floor(mp.log(x, 2))) + 1
@@ -57,14 +62,14 @@ EXP, LOG, FIRST, ENTRIES, SIN, WORDS = 128, 256, 181, 182, 128, 40
 
 print("/* Made by make_tables.py. */")
 print('#include "engine/math/tables.h"')
-table("eng_pair eng_exp_table[ENG_EXP_STEPS]", [pair(mpf(2) ** (mpf(i) / EXP)) for i in range(EXP)], 2)
+table("eng_pair eng_exp_table[ENG_EXP_STEPS]", [short_pair(mpf(2) ** (mpf(i) / EXP)) for i in range(EXP)], 2)
 logs = []
 for i in range(FIRST, FIRST + ENTRIES):
     reciprocal = rounded(mpf(LOG) / i, 24)
     log = -mp.log(reciprocal)
     logs.append("{%s, %s}" % (literal(reciprocal), pair(log, multiple(log, -42))))
 table("eng_log_entry eng_log_table[ENG_LOG_ENTRIES]", logs, 1)
-table("eng_pair eng_sin_table[ENG_SIN_STEPS + 1]", [pair(mp.sin(mp.pi / 2 * i / SIN)) if i % SIN else "{%d, 0}" % (i / SIN) for i in range(SIN + 1)], 2)
+table("eng_pair eng_sin_table[ENG_SIN_STEPS + 1]", [short_pair(mp.sin(mp.pi / 2 * i / SIN)) if i % SIN else "{%d, 0}" % (i / SIN) for i in range(SIN + 1)], 2)
 bits = int(mp.floor(2 / mp.pi * mpf(2) ** (32 * WORDS)))
 table("uint32_t eng_two_over_pi[ENG_TURN_WORDS]", ["0x%08x" % (bits >> (32 * (WORDS - 1 - i)) & 0xFFFFFFFF) for i in range(WORDS)], 8)
 table("double eng_exp_step[3]", [literal(p) for p in parts(mp.log(2) / EXP, 35, 3)], 4)

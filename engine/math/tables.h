@@ -1,5 +1,5 @@
-/* Constants and tables of the functions, made in arbitrary precision by make_tables.py. A pair of tables or constants,
- * head and tail, is the number to 106 bits or more. */
+/* Constants and tables of the functions, made in arbitrary precision by make_tables.py. A pair, head and tail, is the
+ * number to 79 bits or more. */
 #ifndef ENGINE_MATH_TABLES_H
 #define ENGINE_MATH_TABLES_H
 
@@ -16,7 +16,7 @@ enum {
     ENG_TURN_WORDS = 40
 };
 
-/* [i]: 2^(i / EXP_STEPS) */
+/* [i]: 2^(i / EXP_STEPS), its head of 26 bits */
 extern const eng_pair eng_exp_table[ENG_EXP_STEPS];
 
 /* The reciprocal of i / LOG_STEPS, rounded to 24 bits, and minus its logarithm, [i - LOG_FIRST]. log.head is a multiple
@@ -27,7 +27,7 @@ typedef struct eng_log_entry {
 } eng_log_entry;
 extern const eng_log_entry eng_log_table[ENG_LOG_ENTRIES];
 
-/* [i]: sin(i / SIN_STEPS quarters of a turn) */
+/* [i]: sin(i / SIN_STEPS quarters of a turn), its head of 26 bits */
 extern const eng_pair eng_sin_table[ENG_SIN_STEPS + 1];
 
 /* The bits of 2 / pi behind the binary point, 32 a word, the highest first. */

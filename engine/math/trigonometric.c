@@ -68,61 +68,49 @@ static angle reduce_large(double x)
     return (angle){(steps + up) % TURN, up ? (eng_pair){-f.head, -f.tail} : f};
 }
 
-/* The sine of an angle, and of a quarter of a turn more the cosine. */
-static double sine(angle a)
+/* Sine and cosine of an angle. The table's numbers are larger than what is added to them, or 0. */
+static void both(angle a, double *sine, double *cosine)
 {
-    unsigned quarter = a.steps / ENG_SIN_STEPS % 4, step = a.steps % ENG_SIN_STEPS;
+    unsigned quarter = a.steps / ENG_SIN_STEPS, step = a.steps % ENG_SIN_STEPS;
     double r = a.rest.head, square = r * r;
     eng_pair s = eng_sin_table[step], c = eng_sin_table[ENG_SIN_STEPS - step];
     double sin_tail = a.rest.tail - r * square * (1.0 / 6 - square * (1.0 / 120 - square * (1.0 / 5040)));
     double cos_less_1 = -square * (0.5 - square * (1.0 / 24 - square * (1.0 / 720))) - r * a.rest.tail;
-    if (quarter % 2) { /* sin(pi/2 + x) = cos x: the derivative of what the table's sine would give */
-        eng_pair old = s;
-        s = c;
-        c = (eng_pair){-old.head, -old.tail};
+    double upper = eng_pair_upper(r), lower = r - upper; /* their products with heads of the table are exact */
+    eng_pair sum = eng_pair_quick_sum(s.head, c.head * upper), difference = eng_pair_quick_sum(c.head, -s.head * upper);
+    double whole_s = s.head + s.tail, whole_c = c.head + c.tail;
+    double s_rest = s.tail + (c.head * lower + (whole_c * sin_tail + c.tail * r) + whole_s * cos_less_1);
+    double c_rest = c.tail - (s.head * lower + (whole_s * sin_tail + s.tail * r) - whole_c * cos_less_1);
+    double upright = sum.head + (sum.tail + s_rest), across = difference.head + (difference.tail + c_rest);
+    /* A quarter of a turn makes sin, cos into cos, -sin. */
+    *sine = quarter % 2 ? across : upright;
+    *cosine = quarter % 2 ? upright : across;
+    if (quarter >= 2) *sine = -*sine;
+    if (quarter == 1 || quarter == 2) *cosine = -*cosine;
+}
+
+void eng_sin_cos(double x, double *sine, double *cosine)
+{
+    if (!isfinite(x)) {
+        *sine = *cosine = isnan(x) ? x : NAN;
+        return;
     }
-    eng_pair p = eng_pair_product(c.head, r), sum = eng_pair_sum(s.head, p.head);
-    double tail = sum.tail + (s.tail + (p.tail + (c.head * sin_tail + c.tail * r) + s.head * cos_less_1));
-    return quarter < 2 ? sum.head + tail : -(sum.head + tail);
-}
-
-/* |x|'s angle; x is finite. */
-static angle reduce(double x)
-{
     double size = fabs(x);
-    return size < 0x1p13 ? reduce_small(size) : reduce_large(size);
-}
-
-static double sine_of(double x, angle a)
-{
-    if (fabs(x) < 0x1p-27) return x; /* the rest, x^3 / 6, is below half a unit */
-    return x < 0 ? -sine(a) : sine(a);
-}
-
-static double cosine_of(angle a)
-{
-    return sine((angle){(a.steps + ENG_SIN_STEPS) % TURN, a.rest});
+    both(size < 0x1p13 ? reduce_small(size) : reduce_large(size), sine, cosine);
+    if (x < 0) *sine = -*sine;
+    if (size < 0x1p-27) *sine = x; /* the rest, x^3 / 6, is below half a unit */
 }
 
 double eng_sin(double x)
 {
-    if (!isfinite(x)) return isnan(x) ? x : NAN;
-    return sine_of(x, reduce(x));
+    double sine, cosine;
+    eng_sin_cos(x, &sine, &cosine);
+    return sine;
 }
 
 double eng_cos(double x)
 {
-    if (!isfinite(x)) return isnan(x) ? x : NAN;
-    return cosine_of(reduce(x));
-}
-
-void eng_sin_cos(double x, double *sine_out, double *cosine_out)
-{
-    if (!isfinite(x)) {
-        *sine_out = *cosine_out = isnan(x) ? x : NAN;
-        return;
-    }
-    angle a = reduce(x);
-    *sine_out = sine_of(x, a);
-    *cosine_out = cosine_of(a);
+    double sine, cosine;
+    eng_sin_cos(x, &sine, &cosine);
+    return cosine;
 }
