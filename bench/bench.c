@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/lists.h"
-#include "bench/table.h"
+#include "bench/work/lists.h"
+#include "bench/measure/table.h"
 #include "model/tier.h"
-#include "tools/options.h"
+#include "tools/common/options.h"
 
 static const tool_option options[] = {
     {.name = "json", .kind = TOOL_FLAG, .offset = offsetof(bench_options, json), .help = "one JSON object a line"},
@@ -25,12 +25,16 @@ static const tool_option options[] = {
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, cpu),
      .value = "TIER",
-     .help = "kernels to use: scalar, avx2, avx512, neon (default: the best here, or WLM_CPU); avx512-amx: without AMX"},
+     .help = "kernels to use: portable, avx2, avx512, neon (default: the best here, or WLM_CPU); avx512-amx: without AMX"},
     {.name = "precision",
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, precision_list),
      .value = "LIST",
      .help = "all but ops: what the weights' products are computed in, some of f32,bf16,int8 (f32)"},
+    {.name = "allow-bf16",
+     .kind = TOOL_FLAG,
+     .offset = offsetof(bench_options, allow_bf16),
+     .help = "int8: convolutions and attention in bf16 where the CPU is fast at it"},
     {.name = "kind",
      .kind = TOOL_CHOICE,
      .offset = offsetof(bench_options, kind),

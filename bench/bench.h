@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "engine/context.h"
-#include "engine/gemm.h"
+#include "engine/gemm/gemm.h"
 
 /* Set by the command line. */
 typedef struct bench_options {
@@ -25,6 +25,7 @@ typedef struct bench_options {
     const char *seconds;     /* "1,3,10"; NULL: the command's own */
     uint64_t batch, repeats; /* 0: the command's own */
     bool checkpoint_layers, train_feature_encoder;
+    bool allow_bf16;  /* int8 models */
     const char *data; /* of quality; NULL: the clips of tests/data */
 } bench_options;
 

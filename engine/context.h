@@ -11,7 +11,7 @@
 
 #include "engine/error.h"
 #include "engine/memory.h"
-#include "engine/precision.h"
+#include "engine/gemm/precision.h"
 #include "engine/threads.h"
 #include "kernels/kernels.h"
 

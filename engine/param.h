@@ -3,7 +3,7 @@
 #ifndef ENGINE_PARAM_H
 #define ENGINE_PARAM_H
 
-#include "engine/gemm.h"
+#include "engine/gemm/gemm.h"
 
 /* W [n,k], a Linear's weight. Either packed (inference), or data with row stride k (training). grad as data; NULL:
  * frozen. */

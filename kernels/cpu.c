@@ -58,7 +58,7 @@ kern_cpu kern_cpu_probe(void)
     };
     const uint32_t LEAF7_EBX_AVX512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
 
-    kern_cpu cpu = {.tiers = 1u << KERN_TIER_SCALAR, .best = KERN_TIER_SCALAR};
+    kern_cpu cpu = {.tiers = 1u << KERN_TIER_PORTABLE, .best = KERN_TIER_PORTABLE};
     unsigned eax, ebx, ecx, edx, ebx7, ecx7, edx7, last_subleaf;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has_all(ecx, LEAF1_ECX_AVX2)) return cpu;
     if (!__get_cpuid_count(7, 0, &last_subleaf, &ebx7, &ecx7, &edx7)) return cpu;
@@ -89,7 +89,7 @@ kern_cpu kern_cpu_probe(void)
  * are not open to programs. Other systems are not asked, and run without. */
 kern_cpu kern_cpu_probe(void)
 {
-    kern_cpu cpu = {.tiers = 1u << KERN_TIER_SCALAR | 1u << KERN_TIER_NEON, .best = KERN_TIER_NEON};
+    kern_cpu cpu = {.tiers = 1u << KERN_TIER_PORTABLE | 1u << KERN_TIER_NEON, .best = KERN_TIER_NEON};
 #ifdef __linux__
     const unsigned long dot_product = 1ul << 20; /* HWCAP_ASIMDDP, arch/arm64/include/uapi/asm/hwcap.h */
     if (getauxval(AT_HWCAP) & dot_product) cpu.caps |= KERN_CAP_NEON_DOT;
@@ -101,7 +101,7 @@ kern_cpu kern_cpu_probe(void)
 
 kern_cpu kern_cpu_probe(void)
 {
-    return (kern_cpu){.tiers = 1u << KERN_TIER_SCALAR, .best = KERN_TIER_SCALAR};
+    return (kern_cpu){.tiers = 1u << KERN_TIER_PORTABLE, .best = KERN_TIER_PORTABLE};
 }
 
 #endif

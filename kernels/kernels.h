@@ -5,9 +5,10 @@
  * x[i * ldx + j]. Outputs may alias inputs only where the contract says "in place".
  *
  * A kern_table holds one implementation of each kernel. Filling it is pure (no global state), so a program may
- * hold tables of several tiers at once. The scalar tier is complete and is the specification: the other tiers
- * override what they implement. Kernels marked [exact] give the same bits in every tier; the others agree with
- * scalar to the bound that tests/conformance.c states for each.
+ * hold tables of several tiers at once. Every kernel gives the same bits in every tier, with every compiler and libc, but
+ * for gemm_bf16 where a CPU's instruction sums in another way, and for which NaN a NaN is. Kernels marked [exact] give
+ * the bits of the specification (kernels/spec/), too; the others agree with it to the bound that tests/kernels/conformance/main.c
+ * states for each.
  *
  * Determinism: the result for one row (or one element, for element-wise kernels) depends on that row's values and
  * length alone, never on how many rows are processed in one call nor on its alignment or position in memory. */
@@ -19,7 +20,7 @@
 #include <stdint.h>
 
 typedef enum kern_tier {
-    KERN_TIER_SCALAR,
+    KERN_TIER_PORTABLE, /* plain C, any CPU */
     KERN_TIER_NEON,   /* aarch64 base instruction set */
     KERN_TIER_AVX2,   /* AVX2 + FMA + F16C */
     KERN_TIER_AVX512, /* AVX-512 F + BW + DQ + VL */
@@ -92,7 +93,7 @@ typedef struct kern_table {
      * kernels that a tier inherits. k counts units; the rest as in gemm_f32. A chain of fused multiply-adds into float,
      * element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal
      * numbers for zeros; AMX's TDPBF16PS adds the two halves' chains over a run, then those to C. The bits of a row do
-     * not depend on how k is split at multiples of the run. Agrees with scalar to the rounding of a sum of 2k products. */
+     * not depend on how k is split at multiples of the run. Agrees with the specification to the rounding of a sum of 2k products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
@@ -153,7 +154,7 @@ typedef struct kern_table {
     /* x[i,j] *= factor[i]. [exact] */
     void (*scale_rows_f32)(size_t rows, size_t n, float *x, size_t ldx, const float *factor);
 
-    /* ---- Reductions over a contiguous vector (order fixed within a tier) ---------------------------------- */
+    /* ---- Reductions over a contiguous vector (order: kernels/body/sum.h) ---------------------------------- */
     float (*sum_f32)(size_t n, const float *x);
     float (*max_f32)(size_t n, const float *x); /* -inf for n = 0; NaN if any is NaN [exact, but for a zero's sign] */
     float (*dot_f32)(size_t n, const float *x, const float *y);
@@ -247,7 +248,7 @@ typedef struct kern_table {
                                        const float *w, const float *b, const float *constant, const float *dgate,
                                        size_t ldg, float *dx, size_t lddx, double *dw, double *db, double *dconstant);
 
-    /* sum_i x[i]^2 in double, the squares exact, in a fixed order within a tier (gradient norms). */
+    /* sum_i x[i]^2 in double, the squares exact, in a fixed order (gradient norms). */
     double (*sum_squares_f32)(size_t n, const float *x);
 
     /* One step of AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization"; torch.optim.AdamW), element by
@@ -270,8 +271,8 @@ typedef struct kern_cpu {
 /* On Linux asks the system to let this process use AMX where the CPU has it. */
 kern_cpu kern_cpu_probe(void);
 
-/* Fills t with the kernels of the tier, of the tiers below it where it has none of its own, and of those of the
- * capabilities that belong to the tier and that this build contains; others do nothing. Returns false, with t
+/* Fills t with the kernels of the tier and of those of the capabilities that belong to the tier and that this build
+ * contains; others do nothing. Returns false, with t
  * untouched, when this build does not contain the tier or kern_table_check refuses the result. Does not look at the
  * CPU: running a kernel of a tier or a capability that the CPU lacks ends the process. */
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
@@ -280,24 +281,14 @@ bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
  * kc % run = 0, one nr, f32's run 1. */
 bool kern_table_check(const kern_table *t);
 
-/* "scalar", "neon", "avx2", "avx512". */
+/* "portable", "neon", "avx2", "avx512". */
 const char *kern_tier_name(kern_tier tier);
 
-/* Finds the tier of that name. Returns false when there is none. */
+/* Finds the tier of that name; "scalar" is portable's former name. Returns false when there is none. */
 bool kern_tier_find(const char *name, kern_tier *tier);
 
 /* Finds the tier and the capabilities that "TIER" or "TIER-CAP-CAP.." names: without those of "bf16", "vnni", "dotprod"
  * and "amx" that it lists. all: those there are. Returns false when there is no such tier or capability. */
 bool kern_tier_parse(const char *name, unsigned all, kern_tier *tier, unsigned *caps);
-
-/* Each tier's own overrides, and each capability's; only kern_table_fill calls them. */
-void kern_table_fill_scalar(kern_table *t);
-void kern_table_fill_neon(kern_table *t);
-void kern_table_fill_neon_dot(kern_table *t);
-void kern_table_fill_avx2(kern_table *t);
-void kern_table_fill_avx512(kern_table *t);
-void kern_table_fill_avx512_bf16(kern_table *t);
-void kern_table_fill_avx512_vnni(kern_table *t);
-void kern_table_fill_avx512_amx(kern_table *t);
 
 #endif

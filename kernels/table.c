@@ -1,4 +1,4 @@
-#include "kernels/kernels.h"
+#include "kernels/tiers.h"
 
 #include <string.h>
 
@@ -27,28 +27,40 @@ bool kern_table_check(const kern_table *t)
 #ifdef KERN_HAVE_NEON
 static void fill_neon(kern_table *t, unsigned caps)
 {
-    kern_table_fill_neon(t);
+    kern_fill_bodies_neon(t);
+    kern_fill_neon_f32(t);
+    kern_fill_neon_i8(t);
 #ifdef KERN_HAVE_NEON_DOT
-    if (caps & KERN_CAP_NEON_DOT) kern_table_fill_neon_dot(t);
+    if (caps & KERN_CAP_NEON_DOT) kern_fill_neon_dot(t);
 #endif
     (void)caps;
+}
+#endif
+
+#ifdef KERN_HAVE_AVX2
+static void fill_avx2(kern_table *t)
+{
+    kern_fill_bodies_avx2(t);
+    kern_fill_avx2_f32(t);
+    kern_fill_avx2_i8(t);
 }
 #endif
 
 #ifdef KERN_HAVE_AVX512
 static void fill_avx512(kern_table *t, unsigned caps)
 {
-    kern_table_fill_avx2(t);
-    kern_table_fill_avx512(t);
+    kern_fill_bodies_avx512(t);
+    kern_fill_avx2_i8(t);
+    kern_fill_avx512_f32(t);
 #ifdef KERN_HAVE_AVX512_BF16
-    if (caps & KERN_CAP_AVX512_BF16) kern_table_fill_avx512_bf16(t);
+    if (caps & KERN_CAP_AVX512_BF16) kern_fill_avx512_bf16(t);
     t->bf16_is_fast = t->bf16_is_fast && !(caps & KERN_CAP_SLOW_BF16);
 #endif
 #ifdef KERN_HAVE_AVX512_VNNI
-    if (caps & KERN_CAP_AVX512_VNNI) kern_table_fill_avx512_vnni(t);
+    if (caps & KERN_CAP_AVX512_VNNI) kern_fill_avx512_vnni(t);
 #endif
 #ifdef KERN_HAVE_AVX512_AMX
-    if (caps & KERN_CAP_AMX) kern_table_fill_avx512_amx(t);
+    if (caps & KERN_CAP_AMX) kern_fill_avx512_amx(t);
 #endif
     (void)caps;
 }
@@ -57,14 +69,13 @@ static void fill_avx512(kern_table *t, unsigned caps)
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
 {
     kern_table fresh = {0};
-    kern_table_fill_scalar(&fresh);
     switch (tier) {
-    case KERN_TIER_SCALAR: break;
+    case KERN_TIER_PORTABLE: kern_fill_bodies_portable(&fresh); break;
 #ifdef KERN_HAVE_NEON
     case KERN_TIER_NEON: fill_neon(&fresh, caps); break;
 #endif
 #ifdef KERN_HAVE_AVX2
-    case KERN_TIER_AVX2: kern_table_fill_avx2(&fresh); break;
+    case KERN_TIER_AVX2: fill_avx2(&fresh); break;
 #endif
 #ifdef KERN_HAVE_AVX512
     case KERN_TIER_AVX512: fill_avx512(&fresh, caps); break;
@@ -78,7 +89,7 @@ bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps)
     return true;
 }
 
-static const char *const tier_names[KERN_TIER_COUNT] = {"scalar", "neon", "avx2", "avx512"};
+static const char *const tier_names[KERN_TIER_COUNT] = {"portable", "neon", "avx2", "avx512"};
 
 const char *kern_tier_name(kern_tier tier)
 {
@@ -97,7 +108,9 @@ static bool find_tier(const char *name, size_t length, kern_tier *tier)
             *tier = (kern_tier)i;
             return true;
         }
-    return false;
+    if (!is(name, length, "scalar")) return false; /* what scripts used to say */
+    *tier = KERN_TIER_PORTABLE;
+    return true;
 }
 
 bool kern_tier_find(const char *name, kern_tier *tier)

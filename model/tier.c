@@ -10,7 +10,7 @@ eng_status mdl_choose_tier(const char *name, kern_table *k, eng_error *err)
     if (name && *name) {
         if (!kern_tier_parse(name, cpu.caps, &tier, &cpu.caps))
             return eng_fail(err, ENG_E_USAGE,
-                            "unknown CPU tier \"%s\"; expected scalar, neon, avx2 or avx512, without some of its extensions "
+                            "unknown CPU tier \"%s\"; expected portable, neon, avx2 or avx512, without some of its extensions "
                             "where -bf16, -vnni, -amx or -dotprod follows",
                             name);
         if (!(cpu.tiers >> tier & 1))

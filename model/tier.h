@@ -5,7 +5,7 @@
 #include "engine/error.h"
 #include "kernels/kernels.h"
 
-/* Fills k. name: "scalar", "avx2", "avx512" or "neon", as kern_tier_parse reads it ("avx512-amx": without AMX); NULL: the
+/* Fills k. name: "portable", "avx2", "avx512" or "neon", as kern_tier_parse reads it ("avx512-amx": without AMX); NULL: the
  * environment variable WLM_CPU, else the best. Error: an unknown tier, or one that this CPU or this build lacks. */
 eng_status mdl_choose_tier(const char *name, kern_table *k, eng_error *err);
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/audio.h"
-#include "model/forward.h"
+#include "model/audio/audio.h"
+#include "model/network/forward.h"
 #include "model/tier.h"
 
 struct wlm_model {
@@ -54,7 +54,8 @@ static eng_status open_model(const char *path, const wlm_options *o, wlm_model *
     eng_status status = mdl_choose_tier(o->cpu, &w->context.k, err);
     if (!status) status = eng_pool_new(o->threads, &w->pool, err);
     if (!status)
-        status = mdl_model_load(path, o->precision ? &precision : NULL, &w->context.k, w->pool, &w->model, err);
+        status = mdl_model_load(path, o->precision ? &precision : NULL, o->allow_bf16 != 0, &w->context.k, w->pool,
+                                &w->model, err);
     if (status) return status;
     w->context.pool = w->pool;
     w->context.arena = &w->arena;

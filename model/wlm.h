@@ -57,9 +57,11 @@ typedef struct wlm_model wlm_model;
 
 typedef struct wlm_options {
     size_t threads;        /* 0: one per CPU that the process may run on */
-    const char *cpu;       /* "scalar", "neon", "avx2", "avx512", or "avx512-amx": without AMX, and so -bf16, -vnni, -dotprod;
+    const char *cpu;       /* "portable", "neon", "avx2", "avx512", or "avx512-amx": without AMX, and so -bf16, -vnni, -dotprod;
                               NULL: the environment's WLM_CPU, else the best there is */
     const char *precision; /* "f32", "bf16" or "int8" products (fewer bits: faster, less exact); NULL: f32 */
+    int allow_bf16;        /* 1: what int8 leaves in f32, convolutions and attention, may be bf16 where the CPU is fast at it:
+                              faster there, with other bits than on other CPUs */
 } wlm_options;
 
 /* Loads a model: a folder as Hugging Face writes it (config.json beside model.safetensors or pytorch_model.bin), or a

@@ -1,10 +1,10 @@
-/* Converted checkpoints: safetensors whose weights lie as packed panels (engine/gemm.h), ready to be multiplied with
+/* Converted checkpoints: safetensors whose weights lie as packed panels (engine/gemm/gemm.h), ready to be multiplied with
  * where they are mapped. README.md has the format. */
 #ifndef WEIGHTS_PANELS_H
 #define WEIGHTS_PANELS_H
 
 #include "engine/error.h"
-#include "engine/precision.h"
+#include "engine/gemm/precision.h"
 #include "weights/checkpoint.h"
 
 enum { WTS_PANELS_VERSION = 1, WTS_PANELS_MAX_WIDTH = 4096 };

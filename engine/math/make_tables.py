@@ -3,8 +3,8 @@
 
     python3 engine/math/make_tables.py > engine/math/tables.c
 
-The build does not need it. tests/make_math_cases.py, which makes what the functions are tested against, shares nothing
-with it."""
+The build does not need it. tests/engine/make_math_cases.py, which makes what the functions are tested against, shares
+nothing with it."""
 from mpmath import mp, mpf
 
 mp.prec = 2000
@@ -69,9 +69,11 @@ for i in range(FIRST, FIRST + ENTRIES):
     log = -mp.log(reciprocal)
     logs.append("{%s, %s}" % (literal(reciprocal), pair(log, multiple(log, -42))))
 table("eng_log_entry eng_log_table[ENG_LOG_ENTRIES]", logs, 1)
-table("eng_pair eng_sin_table[ENG_SIN_STEPS + 1]", [short_pair(mp.sin(mp.pi / 2 * i / SIN)) if i % SIN else "{%d, 0}" % (i / SIN) for i in range(SIN + 1)], 2)
+sines = [mp.sin(mp.pi / 2 * i / SIN) for i in range(SIN)]
+table("eng_pair eng_sin_table[ENG_SIN_STEPS + 1]", ["{0, 0}"] + [short_pair(s) for s in sines[1:]] + ["{1, 0}"], 2)
 bits = int(mp.floor(2 / mp.pi * mpf(2) ** (32 * WORDS)))
-table("uint32_t eng_two_over_pi[ENG_TURN_WORDS]", ["0x%08x" % (bits >> (32 * (WORDS - 1 - i)) & 0xFFFFFFFF) for i in range(WORDS)], 8)
+words = ["0x%08x" % (bits >> (32 * (WORDS - 1 - i)) & 0xFFFFFFFF) for i in range(WORDS)]
+table("uint32_t eng_two_over_pi[ENG_TURN_WORDS]", words, 8)
 table("double eng_exp_step[3]", [literal(p) for p in parts(mp.log(2) / EXP, 35, 3)], 4)
 table("double eng_sin_step[4]", [literal(p) for p in parts(mp.pi / 2 / SIN, 33, 4)], 4)
 print()

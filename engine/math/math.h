@@ -4,7 +4,7 @@
  * Only +, -, *, / and comparisons of doubles, and integers, in a fixed order (the project is built with
  * -ffp-contract=off), in rounding to nearest. Intermediate results are pairs head + tail of some 106 bits (pair.h),
  * rounded once at the end: errors are below 0.501 units in the last place, those of subnormal results too
- * (tests/test_math.c: against arbitrary precision). Powers of two and of ten come out exactly where they are
+ * (tests/engine/math.c: against arbitrary precision). Powers of two and of ten come out exactly where they are
  * representable.
  *
  * Special values are those of C11, annex F.10: NaN gives NaN but for pow(1, y) and pow(x, 0), limits are infinities and

@@ -4,8 +4,8 @@
  * As with Criterion each test is a process of its own, which the first failed check ends. The condition and the message
  * of a check are evaluated once, the message only when it failed. A test's time limit is that of its program, in
  * meson.build: seconds that were meant for a bare machine say nothing about an emulated one. */
-#ifndef TESTS_PLAIN_CRITERION_H
-#define TESTS_PLAIN_CRITERION_H
+#ifndef TESTS_PLAIN_CRITERION_CRITERION_H
+#define TESTS_PLAIN_CRITERION_CRITERION_H
 
 #pragma GCC system_header /* as Criterion's: operands of different signs are the tests' own affair */
 

@@ -1,0 +1,519 @@
+/* Batches: what a plan promises, and that what is decoded in the background is what the plan says, whatever the
+ * threads, the memory and the batch at which it begins. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/memory.h"
+#include "engine/random.h"
+#include "tests/support/train_files.h"
+#include "tools/train/data/feed.h"
+#include "tools/train/plan.h"
+#include "tools/train/data/store.h"
+
+/* ---- Plans ---- */
+
+enum { N = 1237 };
+
+typedef struct plan_data {
+    size_t id[N], samples[N];
+} plan_data;
+
+/* Lengths as speech corpora have them, 0.5 to 20 s, and one that is longer than any batch. */
+static plan_data *make_data(void)
+{
+    plan_data *d = eng_alloc(1, sizeof *d);
+    float u[N];
+    cr_assert_not_null(d);
+    eng_uniform((eng_stream){.seed = 4}, 0, N, u);
+    for (size_t i = 0; i < N; i++) {
+        d->id[i] = 3 * i + 1;
+        d->samples[i] = (size_t)(8000 + 312000 * u[i] * u[i]);
+    }
+    d->samples[700] = 5000000;
+    return d;
+}
+
+static train_plan make_plan(const train_plan_options *o, size_t epoch)
+{
+    train_plan p;
+    eng_error err = {ENG_OK, ""};
+    cr_assert_eq(train_plan_make(o, epoch, &p, &err), ENG_OK, "%s", err.message);
+    return p;
+}
+
+static void expect_once_and_bounded(const train_plan_options *o, const train_plan *p)
+{
+    size_t seen[N] = {0};
+    cr_assert(p->batches > 0 && p->first[0] == 0 && p->first[p->batches] == o->n);
+    for (size_t b = 0; b < p->batches; b++) {
+        size_t n = p->first[b + 1] - p->first[b], samples = 0;
+        cr_assert(p->first[b + 1] > p->first[b], "batch %zu is empty", b);
+        for (size_t i = p->first[b]; i < p->first[b + 1]; i++) {
+            cr_assert_lt(p->order[i], o->n);
+            seen[p->order[i]]++;
+            samples += o->samples[p->order[i]];
+        }
+        if (o->batch_size) cr_assert_leq(n, o->batch_size);
+        if (o->batch_samples) cr_assert(n == 1 || samples <= o->batch_samples, "%zu samples", samples);
+    }
+    for (size_t i = 0; i < o->n; i++) cr_assert_eq(seen[i], 1, "utterance %zu stands there %zu times", i, seen[i]);
+}
+
+static bool same_plans(const train_plan *a, const train_plan *b, size_t n)
+{
+    return a->batches == b->batches && memcmp(a->order, b->order, n * sizeof *a->order) == 0 &&
+           memcmp(a->first, b->first, (a->batches + 1) * sizeof *a->first) == 0;
+}
+
+Test(train_plan, every_utterance_once_within_the_bounds)
+{
+    plan_data *d = make_data();
+    size_t plans = 0;
+    for (size_t how = 0; how < 3; how++)
+        for (size_t size = 0; size <= 33; size += 11)
+            for (size_t samples = 0; samples <= 1600000; samples += 800000)
+                for (size_t n = 1; n <= N; n += n < 3 ? 1 : 617) {
+                    if (!size && !samples) continue;
+                    train_plan_options o = {n, d->id, d->samples, size, samples, how > 0, how > 1, 7};
+                    train_plan p = make_plan(&o, 2), again = make_plan(&o, 2);
+                    expect_once_and_bounded(&o, &p);
+                    cr_assert(same_plans(&p, &again, n));
+                    cr_assert_eq(train_plan_count(&o, 2), p.batches);
+                    if (!samples) cr_assert_eq(p.batches, (n + size - 1) / size);
+                    train_plan_free(&p);
+                    train_plan_free(&again);
+                    plans++;
+                }
+    cr_assert_geq(plans, 100);
+    eng_free(d);
+}
+
+Test(train_plan, order_follows_seed_and_epoch)
+{
+    plan_data *d = make_data();
+    for (size_t how = 0; how < 3; how++) {
+        train_plan_options o = {N, d->id, d->samples, 16, 0, how > 0, how > 1, 7}, other = o;
+        other.seed = (uint64_t)1 << 40;
+        train_plan p = make_plan(&o, 0), next = make_plan(&o, 1), seed = make_plan(&other, 0);
+        cr_assert_eq(same_plans(&p, &next, N), how == 0);
+        cr_assert_eq(same_plans(&p, &seed, N), how == 0);
+        size_t moved = 0;
+        for (size_t i = 0; i < N; i++) moved += p.order[i] != i;
+        cr_assert(how == 0 ? moved == 0 : moved > N * 9 / 10, "%zu of %d moved", moved, N);
+        train_plan_free(&p);
+        train_plan_free(&next);
+        train_plan_free(&seed);
+    }
+    eng_free(d);
+}
+
+/* Each place of a permutation of 5 must be taken by each utterance equally often. */
+Test(train_plan, permutations_are_fair)
+{
+    enum { EPOCHS = 4000, FEW = 5 };
+    plan_data *d = make_data();
+    size_t count[FEW][FEW] = {{0}};
+    train_plan_options o = {FEW, d->id, d->samples, 2, 0, true, false, 99};
+    for (size_t e = 0; e < EPOCHS; e++) {
+        train_plan p = make_plan(&o, e);
+        for (size_t i = 0; i < FEW; i++) count[i][p.order[i]]++;
+        train_plan_free(&p);
+    }
+    double deviation = sqrt(EPOCHS * 0.2 * 0.8);
+    for (size_t i = 0; i < FEW; i++)
+        for (size_t j = 0; j < FEW; j++)
+            cr_assert(fabs((double)count[i][j] - EPOCHS * 0.2) <= 5 * deviation, "%zu of %d", count[i][j], EPOCHS);
+    eng_free(d);
+}
+
+/* Seconds of padding that a framework which pads would compute, per second of speech. */
+static double padding(const train_plan_options *o, const train_plan *p)
+{
+    double padded = 0, whole = 0;
+    for (size_t b = 0; b < p->batches; b++) {
+        size_t longest = 0;
+        for (size_t i = p->first[b]; i < p->first[b + 1]; i++) {
+            if (o->samples[p->order[i]] > longest) longest = o->samples[p->order[i]];
+            whole += (double)o->samples[p->order[i]];
+        }
+        padded += (double)longest * (double)(p->first[b + 1] - p->first[b]);
+    }
+    return padded / whole - 1;
+}
+
+Test(train_plan, buckets_hold_like_lengths_in_mixed_order)
+{
+    plan_data *d = make_data();
+    d->samples[700] = 8000;
+    train_plan_options o = {N, d->id, d->samples, 8, 0, true, false, 5};
+    train_plan plain = make_plan(&o, 0);
+    o.bucket = true;
+    train_plan bucketed = make_plan(&o, 0);
+    double before = padding(&o, &plain), after = padding(&o, &bucketed);
+    cr_assert(before > 0.8 && after < 0.1, "%.2f, bucketed %.2f", before, after);
+    size_t rising = 0; /* batches must not come by length */
+    for (size_t b = 0; b + 1 < bucketed.batches; b++)
+        rising += d->samples[bucketed.order[bucketed.first[b]]] < d->samples[bucketed.order[bucketed.first[b + 1]]];
+    cr_assert(rising > bucketed.batches / 4 && rising < bucketed.batches * 3 / 4, "%zu of %zu", rising,
+              bucketed.batches);
+    train_plan_free(&plain);
+    train_plan_free(&bucketed);
+    eng_free(d);
+}
+
+Test(train_plan, crops_lie_inside_and_reach_both_ends)
+{
+    size_t low = 0, high = 0;
+    for (size_t epoch = 0; epoch < 1000; epoch++) {
+        size_t first = train_plan_crop(3, epoch, 17, 110, 100);
+        cr_assert_leq(first, 10);
+        cr_assert_eq(first, train_plan_crop(3, epoch, 17, 110, 100));
+        low += first == 0;
+        high += first == 10;
+        cr_assert_eq(train_plan_crop(3, epoch, 17, 100, 100), 0);
+        cr_assert_eq(train_plan_crop(3, epoch, 17, 99, 100), 0);
+    }
+    cr_assert(low > 45 && low < 140 && high > 45 && high < 140, "%zu, %zu", low, high);
+}
+
+/* ---- Feeds ---- */
+
+TestSuite(train_feed, .init = train_enter, .fini = train_leave, .timeout = 120);
+
+enum { FILES = 23 };
+
+static size_t file_samples(size_t i)
+{
+    return 3000 + (i * 7919) % 5000;
+}
+
+/* FILES recordings to train on, number i holding train_sample(i); two more in dev. */
+static train_data make_corpus(size_t cache_bytes)
+{
+    char list[4096] = "file,emotion,split\n", name[64];
+    for (size_t i = 0; i < FILES + 2; i++) {
+        snprintf(name, sizeof name, "%zu.wav", i);
+        train_wav(name, (unsigned)i, file_samples(i));
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s,%s,%s\n", name, i % 2 ? "odd" : "even",
+                 i < FILES ? "train" : "dev");
+    }
+    train_text("l.csv", list);
+    train_data d = train_load(&(train_data_options){.path = "l.csv", .cache_bytes = cache_bytes});
+    train_scan_good(&d);
+    return d;
+}
+
+static train_feed *open_feed(const train_feed_options *o, size_t epoch, size_t index)
+{
+    train_feed *f;
+    eng_error err = {ENG_OK, ""};
+    cr_assert_eq(train_feed_open(o, epoch, index, &f, &err), ENG_OK, "%s", err.message);
+    return f;
+}
+
+static const train_batch *next_batch(train_feed *f)
+{
+    const train_batch *b;
+    eng_error err = {ENG_OK, ""};
+    cr_assert_eq(train_feed_next(f, &b, &err), ENG_OK, "%s", err.message);
+    return b;
+}
+
+/* Everything about a batch in one number. */
+static uint64_t fingerprint(const train_batch *b)
+{
+    uint64_t h = b->epoch * 1000003 + b->index * 31 + b->batches * 7 + b->n;
+    for (size_t i = 0; i < b->n; i++) {
+        h = (h ^ b->utterance[i].example) * UINT64_C(0x100000001B3);
+        for (size_t s = 0; s < b->utterance[i].count; s++) {
+            uint32_t bits;
+            memcpy(&bits, &b->utterance[i].samples[s], sizeof bits);
+            h = (h ^ bits) * UINT64_C(0x100000001B3);
+        }
+    }
+    return h;
+}
+
+Test(train_feed, list_order_and_samples)
+{
+    train_data d = make_corpus(0);
+    train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 5, .threads = 2}, 0, 0);
+    cr_assert_eq(train_feed_batches(f, 0), 5);
+    size_t example = 0;
+    for (size_t b = 0; b < 10; b++) {
+        const train_batch *batch = next_batch(f);
+        cr_assert(batch->epoch == b / 5 && batch->index == b % 5 && batch->batches == 5);
+        cr_assert_eq(batch->n, b % 5 < 4 ? 5 : 3);
+        double samples = 0;
+        for (size_t i = 0; i < batch->n; i++, example++) {
+            const train_utterance *u = &batch->utterance[i];
+            cr_assert_eq(u->example, example % FILES);
+            cr_assert_eq(u->count, file_samples(u->example));
+            for (size_t s = 0; s < u->count; s++) cr_assert_eq(u->samples[s], train_sample((unsigned)u->example, s));
+            samples += (double)u->count;
+        }
+        cr_assert_eq(batch->seconds, samples / 16000);
+    }
+    cr_assert_null(train_feed_skipped(f));
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
+Test(train_feed, ends_with_its_epoch_when_asked_to)
+{
+    train_data d = make_corpus(1 << 20);
+    train_feed *f = open_feed(
+        &(train_feed_options){.data = &d, .split = TRAIN_DEV, .batch_size = 1, .threads = 3, .once = true}, 4, 0);
+    for (size_t b = 0; b < 2; b++) {
+        const train_batch *batch = next_batch(f);
+        cr_assert(batch && batch->epoch == 4 && batch->n == 1 && batch->utterance[0].example == FILES + b);
+    }
+    for (size_t i = 0; i < 3; i++) cr_assert_null(next_batch(f));
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
+static const mdl_augmentation augmentation = {
+    .gain_db = 6, .noise_prob = 0.5, .snr_low = 5, .snr_high = 20, .speed = 0.1, .pitch = 2};
+
+/* All batches of EPOCHS epochs, for a seed and a way of batching. */
+enum { EPOCHS = 3, MOST = 64 };
+typedef struct run {
+    size_t count, epoch[MOST], index[MOST];
+    uint64_t print[MOST];
+} run;
+
+static run run_through(const train_feed_options *o, size_t epoch, size_t index)
+{
+    run r = {0};
+    train_feed *f = open_feed(o, epoch, index);
+    for (;;) {
+        const train_batch *b = next_batch(f);
+        cr_assert_eq(b->batches, train_feed_batches(f, b->epoch));
+        cr_assert_lt(b->index, b->batches);
+        if (b->epoch == EPOCHS) break;
+        cr_assert_lt(r.count, MOST);
+        r.epoch[r.count] = b->epoch;
+        r.index[r.count] = b->index;
+        r.print[r.count++] = fingerprint(b);
+    }
+    train_feed_close(f);
+    return r;
+}
+
+static void expect_same_from(const run *whole, size_t skipped, const run *part)
+{
+    cr_assert_eq(part->count, whole->count - skipped);
+    for (size_t i = 0; i < part->count; i++)
+        cr_assert(part->print[i] == whole->print[skipped + i], "batch %zu of epoch %zu differs", part->index[i],
+                  part->epoch[i]);
+}
+
+/* Two epochs from batches that hold the same utterances cannot be mistaken for each other by chance. */
+Test(train_feed, same_batches_whatever_the_threads_the_memory_and_the_beginning)
+{
+    train_data d = make_corpus(0);
+    for (size_t how = 0; how < 6; how++) {
+        train_feed_options o = {.data = &d,
+                                .batch_size = how % 2 ? 0 : 4,
+                                .batch_seconds = how % 2 ? 1.2 : 0,
+                                .crop_seconds = how < 2 ? 0 : 0.2,
+                                .shuffle = how != 4,
+                                .bucket = how >= 2,
+                                .augmentation = how >= 3 ? &augmentation : NULL,
+                                .seed = 11,
+                                .threads = 1,
+                                .min_samples = 400};
+        run whole = run_through(&o, 0, 0);
+        cr_assert_geq(whole.count, EPOCHS * 3);
+        o.threads = 4;
+        run threads = run_through(&o, 0, 0);
+        expect_same_from(&whole, 0, &threads);
+        for (size_t i = 1; i < whole.count; i += 5) { /* the memory fills as it goes */
+            o.cache_bytes = i * 10000;
+            run part = run_through(&o, whole.epoch[i], whole.index[i]);
+            expect_same_from(&whole, i, &part);
+        }
+        train_feed *f = open_feed(&o, 1, 0);
+        size_t batches = train_feed_batches(f, 1);
+        train_feed_close(f);
+        run second = run_through(&o, 1, batches); /* behind the last: the next epoch's first */
+        cr_assert(second.epoch[0] == 2 && second.index[0] == 0);
+        expect_same_from(&whole, whole.count - second.count, &second);
+        o.seed = 12;
+        run other = run_through(&o, 0, 0);
+        size_t equal = 0;
+        for (size_t i = 0; i < whole.count && i < other.count; i++) equal += other.print[i] == whole.print[i];
+        cr_assert_eq(equal, 0, "another seed, %zu equal batches", equal);
+    }
+    train_data_free(&d);
+}
+
+Test(train_feed, crops_are_drawn_only_when_shuffled)
+{
+    train_data d = make_corpus(1 << 20);
+    for (size_t shuffle = 0; shuffle < 2; shuffle++) {
+        train_feed *f = open_feed(
+            &(train_feed_options){
+                .data = &d, .batch_size = FILES, .crop_seconds = 0.1, .shuffle = shuffle, .threads = 2, .seed = 3},
+            0, 0);
+        size_t elsewhere = 0;
+        for (size_t epoch = 0; epoch < 2; epoch++) {
+            const train_batch *b = next_batch(f);
+            cr_assert_eq(b->n, FILES);
+            for (size_t i = 0; i < b->n; i++) {
+                const train_utterance *u = &b->utterance[i];
+                unsigned number = (unsigned)u->example;
+                size_t first = train_plan_crop(3, epoch, u->example, file_samples(u->example), 1600);
+                if (!shuffle) first = 0;
+                cr_assert_eq(u->count, 1600);
+                for (size_t s = 0; s < u->count; s++) cr_assert_eq(u->samples[s], train_sample(number, first + s));
+                elsewhere += first != 0;
+            }
+        }
+        cr_assert(shuffle ? elsewhere > FILES : elsewhere == 0);
+        train_feed_close(f);
+    }
+    train_data_free(&d);
+}
+
+Test(train_feed, bounds_hold_when_speech_is_slowed_down)
+{
+    train_data d = make_corpus(1 << 20);
+    mdl_augmentation slow = {.speed = 0.5};
+    train_feed_options o = {.data = &d,
+                            .batch_seconds = 1.5,
+                            .shuffle = true,
+                            .bucket = true,
+                            .augmentation = &slow,
+                            .threads = 2,
+                            .min_samples = 3000};
+    train_feed *f = open_feed(&o, 0, 0);
+    size_t changed = 0, seen = 0;
+    while (seen < 4 * FILES) {
+        const train_batch *b = next_batch(f);
+        cr_assert(b->n == 1 || b->seconds <= 1.5, "%g s", b->seconds);
+        for (size_t i = 0; i < b->n; i++) {
+            changed += b->utterance[i].count != file_samples(b->utterance[i].example);
+            cr_assert_geq(b->utterance[i].count, 3000);
+        }
+        seen += b->n;
+    }
+    cr_assert(changed > seen / 2, "%zu of %zu", changed, seen);
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
+Test(train_feed, closing_at_any_time)
+{
+    train_data d = make_corpus(0);
+    for (size_t taken = 0; taken < 12; taken++)
+        for (size_t threads = 1; threads <= 8; threads += 3) {
+            train_feed_options o = {
+                .data = &d, .batch_size = 3, .shuffle = true, .threads = threads, .once = taken % 2 == 0};
+            train_feed *f = open_feed(&o, 0, 0), *dev;
+            o.split = TRAIN_DEV;
+            dev = open_feed(&o, 0, 0);
+            for (size_t i = 0; i < taken; i++) cr_assert_eq(next_batch(f) != NULL, !o.once || i < 8);
+            train_feed_close(dev);
+            train_feed_close(f);
+        }
+    train_feed_close(NULL);
+    train_data_free(&d);
+}
+
+Test(train_feed, files_that_vanish_are_left_out_and_told_once)
+{
+    train_data d = make_corpus(0);
+    cr_assert_eq(remove("4.wav"), 0);
+    train_wav("7.wav", 7, file_samples(7) + 1);
+    cr_assert_eq(remove("11.wav"), 0);
+    train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 1, .threads = 2}, 0, 0);
+    char told[4096] = "";
+    for (size_t b = 0; b < 3 * FILES; b++) {
+        size_t i = b % FILES;
+        const train_batch *batch = next_batch(f);
+        bool gone = i == 4 || i == 7 || i == 11;
+        cr_assert_eq(batch->n, !gone);
+        cr_assert_eq(batch->seconds, gone ? 0 : (double)file_samples(i) / 16000);
+        char *messages = train_feed_skipped(f);
+        if (!messages) continue;
+        cr_assert_lt(b, FILES, "told again: %s", messages);
+        snprintf(told + strlen(told), sizeof told - strlen(told), "%s\n", messages);
+        eng_free(messages);
+    }
+    size_t lines = 0;
+    for (const char *p = told; *p; p++) lines += *p == '\n';
+    cr_assert_eq(lines, 3, "%s", told);
+    cr_assert(strstr(told, "4.wav: cannot open") && strstr(told, "11.wav: cannot open"), "%s", told);
+    cr_assert(strstr(told, "7.wav: ") && strstr(told, "has changed"), "%s", told);
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
+Test(train_feed, several_messages_are_lines)
+{
+    train_data d = make_corpus(0);
+    for (size_t i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%zu.wav", i);
+        cr_assert_eq(remove(name), 0);
+    }
+    train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 4, .threads = 1}, 0, 0);
+    cr_assert_eq(next_batch(f)->n, 1);
+    char *m = train_feed_skipped(f);
+    cr_assert_not_null(m);
+    const char *second = strchr(m, '\n'), *third = second ? strchr(second + 1, '\n') : NULL;
+    cr_assert(third && !strchr(third + 1, '\n'), "%s", m);
+    cr_assert(strstr(m, "0.wav") < second && strstr(second, "1.wav") && strstr(third, "2.wav"), "%s", m);
+    eng_free(m);
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
+Test(train_feed, broken_examples_are_not_planned)
+{
+    train_data d = make_corpus(0);
+    d.example[0].broken = true;
+    train_feed *f = open_feed(
+        &(train_feed_options){.data = &d, .batch_size = FILES, .threads = 1, .min_samples = file_samples(1) + 1}, 0, 0);
+    const train_batch *b = next_batch(f);
+    size_t expected = 0;
+    for (size_t i = 1; i < FILES; i++) expected += file_samples(i) > file_samples(1);
+    cr_assert(expected > 0 && expected < FILES - 1);
+    cr_assert_eq(b->n, expected);
+    for (size_t i = 0; i < b->n; i++) cr_assert_gt(b->utterance[i].example, 1);
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
+Test(train_feed, what_cannot_be_asked_for)
+{
+    train_data d = make_corpus(0);
+    mdl_augmentation wrong = {.speed = 2};
+    const struct {
+        train_feed_options o;
+        size_t index;
+        eng_status status;
+        const char *part;
+    } bad[] = {
+        {{.data = &d}, 0, ENG_E_USAGE, "no bound on a batch"},
+        {{.data = &d, .batch_size = 2, .split = TRAIN_TEST1}, 0, ENG_E_MISSING, "split test1"},
+        {{.data = &d, .batch_size = 2, .min_samples = 400, .crop_seconds = 0.02}, 0, ENG_E_USAGE, "320 samples"},
+        {{.data = &d, .batch_size = 2}, 13, ENG_E_USAGE, "which has 12"},
+        {{.data = &d, .batch_size = 2, .augmentation = &wrong}, 0, ENG_E_USAGE, "speed"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        train_feed *f;
+        eng_error err = {ENG_OK, ""};
+        eng_status status = train_feed_open(&bad[i].o, 0, bad[i].index, &f, &err);
+        cr_assert_eq(status, bad[i].status, "%zu: status %d: %s", i, status, err.message);
+        cr_assert(strstr(err.message, bad[i].part), "'%s' does not say '%s'", err.message, bad[i].part);
+        cr_assert_null(f);
+    }
+    train_data_free(&d);
+}

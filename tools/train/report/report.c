@@ -1,0 +1,223 @@
+#include "tools/train/report/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/train/report/chart.h"
+#include "tools/train/report/parts.h"
+
+/* ---- Head of the page ---- */
+
+static void put_about(train_text *t, const train_report_log *log)
+{
+    double epoch = 0, seconds = 0;
+    for (size_t i = 0; i < log->step_count; i++) {
+        epoch = fmax(epoch, log->step[i].epoch); /* fmax leaves NaN out */
+        if (log->step[i].seconds > 0) seconds += log->step[i].seconds;
+    }
+    if (!log->step_count && !log->evaluation_count) {
+        train_text_put(t, "<p class=\"about\">Nothing has been recorded yet.</p>\n");
+        return;
+    }
+    train_text_format(t, "<p class=\"about\">%zu step%s", log->step_count, log->step_count == 1 ? "" : "s");
+    if (epoch > 0) train_text_format(t, " &middot; epoch %.0f", epoch);
+    if (seconds >= 3600)
+        train_text_format(t, " &middot; %.1f hours of audio", seconds / 3600);
+    else if (seconds > 0)
+        train_text_format(t, " &middot; %.1f minutes of audio", seconds / 60);
+    train_text_put(t, "</p>\n");
+}
+
+static void put_tiles(train_text *t, const train_report_log *log)
+{
+    bool any = false;
+    for (size_t split = 0; split < log->split_count; split++) {
+        const train_report_evaluation *e = train_report_best(log, split);
+        if (!e || isnan(train_report_score(e))) continue;
+        train_text_put(t, any ? "" : "<div class=\"tiles\">\n");
+        train_text_put(t, "<div class=\"tile\"><b>");
+        train_report_put_score(t, train_report_score(e));
+        train_text_format(t, "</b><span>%s, ", isnan(e->ccc_mean) ? "macro-F1" : "mean CCC");
+        train_text_escaped(t, log->split[split]);
+        train_text_format(t, "</span><small>step %.0f", e->step);
+        if (!isnan(e->count)) train_text_format(t, ", %.0f utterance%s", e->count, e->count == 1 ? "" : "s");
+        train_text_put(t, "</small></div>\n");
+        any = true;
+    }
+    if (any) train_text_put(t, "</div>\n");
+}
+
+static void put_facts(train_text *t, const train_report_fact *facts, size_t count)
+{
+    if (!count) return;
+    train_text_put(t, "<dl class=\"facts\">\n");
+    for (size_t i = 0; i < count; i++) {
+        train_text_put(t, "<div><dt>");
+        train_text_escaped(t, facts[i].name);
+        train_text_put(t, "</dt><dd>");
+        train_text_escaped(t, facts[i].value);
+        train_text_put(t, "</dd></div>\n");
+    }
+    train_text_put(t, "</dl>\n");
+}
+
+/* ---- Results ---- */
+
+enum { MACRO_F1, UAR, ACCURACY, CCC_MEAN, MEASURES };
+
+static double measure(const train_report_evaluation *e, int which)
+{
+    const double values[MEASURES] = {e->macro_f1, e->uar, e->accuracy, e->ccc_mean};
+    return values[which];
+}
+
+/* The evaluation whose attributes the table's columns bear, one with most; NULL: none. */
+static const train_report_evaluation *attribute_source(const train_report_log *log)
+{
+    const train_report_evaluation *most = NULL;
+    for (size_t split = 0; split < log->split_count; split++) {
+        const train_report_evaluation *e = train_report_best(log, split);
+        if (e && e->attributes > (most ? most->attributes : 0)) most = e;
+    }
+    return most;
+}
+
+static void put_cell(train_text *t, double score)
+{
+    train_text_put(t, "<td>");
+    train_report_put_score(t, score);
+    train_text_put(t, "</td>");
+}
+
+static void put_result(train_text *t, const train_report_log *log, const train_report_evaluation *e, const bool *shown,
+                       const train_report_evaluation *columns)
+{
+    train_text_put(t, "<tr><th>");
+    train_text_escaped(t, log->split[e->split]);
+    train_text_format(t, "</th><td>%.0f</td><td>", e->step);
+    train_chart_number(t, e->epoch, 4);
+    train_text_put(t, "</td><td>");
+    train_chart_number(t, e->count, 6);
+    train_text_put(t, "</td>");
+    put_cell(t, e->loss);
+    for (int i = 0; i < MEASURES; i++)
+        if (shown[i]) put_cell(t, measure(e, i));
+    for (size_t i = 0; columns && i < columns->attributes; i++) {
+        double value = NAN;
+        for (size_t j = 0; j < e->attributes; j++)
+            if (strcmp(e->attribute[j], columns->attribute[i]) == 0) value = e->ccc[j];
+        put_cell(t, value);
+    }
+    train_text_put(t, "</tr>\n");
+}
+
+static void put_results(train_text *t, const train_report_log *log)
+{
+    static const char *const names[MEASURES] = {"Macro-F1", "UAR", "Accuracy", "Mean CCC"};
+    bool shown[MEASURES] = {false};
+    const train_report_evaluation *columns = attribute_source(log), *best[TRAIN_REPORT_SPLITS];
+    size_t rows = 0;
+    for (size_t split = 0; split < log->split_count; split++) {
+        best[split] = train_report_best(log, split);
+        rows += best[split] != NULL;
+        for (int i = 0; best[split] && i < MEASURES; i++)
+            if (!isnan(measure(best[split], i))) shown[i] = true;
+    }
+    if (!rows) return;
+    train_text_put(t,
+                   "<section><h2>Results of the best model</h2>\n<div class=\"wide\"><table><thead><tr><th>Split</th>"
+                   "<th>Step</th><th>Epoch</th><th>Utterances</th><th>Loss</th>");
+    for (int i = 0; i < MEASURES; i++)
+        if (shown[i]) train_text_format(t, "<th>%s</th>", names[i]);
+    for (size_t i = 0; columns && i < columns->attributes; i++) {
+        train_text_put(t, "<th>CCC ");
+        train_text_escaped(t, columns->attribute[i]);
+        train_text_put(t, "</th>");
+    }
+    train_text_put(t, "</tr></thead><tbody>\n");
+    for (size_t split = 0; split < log->split_count; split++)
+        if (best[split]) put_result(t, log, best[split], shown, columns);
+    train_text_put(t, "</tbody></table></div></section>\n");
+}
+
+/* ---- The page ---- */
+
+static void put_page(train_text *t, train_report_log *log, const char *title, const train_report_fact *facts,
+                     size_t count)
+{
+    train_text_put(t, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+    train_text_escaped(t, title);
+    train_text_put(t, "</title>\n");
+    train_report_put_style(t);
+    train_text_put(t, "</head>\n<body>\n<main>\n<h1>");
+    train_text_escaped(t, title);
+    train_text_put(t, "</h1>\n");
+    put_about(t, log);
+    put_tiles(t, log);
+    put_facts(t, facts, count);
+    put_results(t, log);
+    if (log->step_count || log->evaluation_count) train_report_put_curves(t, log);
+    for (size_t split = 0; split < log->split_count; split++) {
+        const train_report_evaluation *e = train_report_best(log, split);
+        if (e) train_report_put_classes(t, e, log->split[split]);
+    }
+    train_text_put(t, "<footer>Made by wavlm.c " WLM_VERSION " from metrics.jsonl.");
+    if (log->skipped)
+        train_text_format(t, " %zu line%s of it could not be read.", log->skipped, log->skipped == 1 ? "" : "s");
+    train_text_put(t, "</footer>\n</main>\n</body>\n</html>\n");
+}
+
+/* ---- The file ---- */
+
+static eng_status write_all(int fd, const char *path, const train_text *t, eng_error *err)
+{
+    for (size_t at = 0; at < t->size;) {
+        ssize_t n = write(fd, t->bytes + at, t->size - at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", path, strerror(errno));
+        at += (size_t)n;
+    }
+    return ENG_OK;
+}
+
+static eng_status write_file(const char *path, const train_text *t, eng_error *err)
+{
+    size_t size = strlen(path) + sizeof ".part";
+    char *part = eng_alloc(size, 1);
+    if (!part) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    snprintf(part, size, "%s.part", path);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    eng_status status = ENG_OK;
+    if (fd < 0) {
+        status = eng_fail(err, ENG_E_IO, "%s: cannot write: %s", part, strerror(errno));
+    } else {
+        status = write_all(fd, part, t, err);
+        if (close(fd) != 0 && !status) status = eng_fail(err, ENG_E_IO, "%s: cannot write: %s", part, strerror(errno));
+        if (!status && rename(part, path) != 0)
+            status = eng_fail(err, ENG_E_IO, "%s: cannot rename to %s: %s", part, path, strerror(errno));
+        if (status) unlink(part);
+    }
+    eng_free(part);
+    return status;
+}
+
+eng_status train_report_write(const char *metrics, const char *path, const char *title, const train_report_fact *facts,
+                              size_t count, eng_error *err)
+{
+    train_report_log log;
+    train_text t = {0};
+    eng_status status = train_report_log_read(&log, metrics, err);
+    if (!status) {
+        put_page(&t, &log, title, facts, count);
+        if (t.failed) status = eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    }
+    if (!status) status = write_file(path, &t, err);
+    eng_free(t.bytes);
+    train_report_log_fini(&log);
+    return status;
+}

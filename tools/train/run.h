@@ -1,0 +1,107 @@
+/* A training run: what its parts share. */
+#ifndef TOOLS_TRAIN_RUN_H
+#define TOOLS_TRAIN_RUN_H
+
+#include "engine/tape.h"
+#include "model/checkpoint/average.h"
+#include "model/network/forward.h"
+#include "model/training/loss.h"
+#include "model/training/optimizer.h"
+#include "tools/train/data/data.h"
+#include "tools/train/data/feed.h"
+#include "tools/train/log.h"
+#include "tools/train/options.h"
+
+/* How far the run is: together with the parameters and the optimizer's moments, all that a later step depends on. */
+typedef struct train_position {
+    size_t step;        /* optimizer steps taken */
+    size_t epoch, batch; /* the next batch */
+    size_t best_step;   /* 0: no evaluation yet */
+    size_t best_epoch;  /* its epoch, from 1; 0: not known */
+    double best;        /* macro-F1 or mean CCC there */
+    size_t worse;       /* evaluations since */
+    size_t unscored;    /* the epoch, from 1, whose evaluation was stopped and is to be done first; 0: none */
+    uint64_t log_bytes; /* of metrics.jsonl */
+} train_position;
+
+typedef struct train_run {
+    const train_options *o;
+    train_data data;
+    mdl_model *m;
+    bool new_head, random_backbone;
+    eng_pool *pool;
+    eng_arena arena;
+    eng_context ctx;
+    eng_tape tape;
+    mdl_optimizer optimizer;
+    mdl_average average; /* with --ema; else there is none */
+    mdl_regularisation rates;
+    mdl_augmentation augmentation;
+    train_feed *feed;
+    size_t *class_id;     /* [data.classes]: the model's id of a class of the data */
+    size_t *attribute_of; /* [labels]: which of train_example.attribute an output is; attribute models */
+    float *class_weight;  /* [labels], or NULL */
+    float *text;          /* [data.count, text_size], or NULL */
+    train_position at;
+    size_t total_steps;
+    train_log log;
+    double started, seconds_since; /* of this process; audio trained on in it */
+    size_t idle;                   /* steps in a row of which no file could be read */
+    const volatile int *stop;      /* not 0: the run is to be saved and left */
+} train_run;
+
+/* Seconds of a clock that only goes forward. */
+double train_now(void);
+
+/* A line on standard error, after the progress line is cleared. */
+void train_say(const train_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The files that a feed could not read since the last call, a line each. */
+void train_say_skipped(const train_run *r, train_feed *feed);
+
+/* The model's inputs of a batch: out [batch->n]. m: r->m, or one of the same configuration. */
+void train_inputs(const train_run *r, const mdl_model *m, const train_batch *batch, mdl_input *out);
+
+/* The label of an example, as an id of the model. */
+size_t train_label(const train_run *r, size_t example);
+
+/* The targets of a batch: shares of votes [n, labels], or attributes [n, labels] between 0 and 1. */
+void train_targets(const train_run *r, const train_batch *batch, float *out);
+
+/* The loss of logits, summed over the batch, and its gradient with it where logits has one; *divisor gets what a mean
+ * divides by. Takes memory from r->ctx.arena; NaN and r->ctx.error when there is none. */
+double train_loss_sum(train_run *r, const train_batch *batch, eng_tensor logits, double *divisor);
+
+/* One optimizer step on up to --accumulate batches, at most to the end of the epoch; moves r->at. *taken: false when every
+ * file of the batches was unreadable. *r->stop is looked at before and after each batch is read: when it is set, nothing
+ * has been done and r->at is as before (*taken false). Gradients are zero before it, and after it too unless it was
+ * stopped or failed: then the run is over. Error: out of memory, a loss that is not a number. */
+eng_status train_step(train_run *r, train_step_line *line, bool *taken, eng_error *err);
+
+/* Learning rate of step (from 1). */
+double train_rate(const train_run *r, size_t step);
+
+/* Scores m on a split (macro-F1 or mean CCC, written to *score) and logs that with step. m: r->m, or a loaded model of the
+ * same configuration. Without examples in the split *score is NaN and nothing is logged; so it is when *r->stop is set
+ * before the end, and *stopped is true then. Error: I/O, memory. */
+eng_status train_evaluate(train_run *r, const mdl_model *m, train_split split, size_t step, size_t epoch, double *score,
+                          bool *stopped, eng_error *err);
+
+/* Says what of the options does nothing in this run, and how many recordings are cropped. */
+void train_note_options(const train_run *r);
+
+/* ---- train_state.c: OUT/state.safetensors ---- */
+
+/* True when there is a state. */
+bool train_state_exists(const train_run *r);
+
+/* Writes the state, whole or not at all: position, parameters, moments, options. metrics.jsonl is synced before. */
+eng_status train_state_save(train_run *r, eng_error *err);
+
+/* Takes the state over into r. Error: one of another model or of other options, which it names. */
+eng_status train_state_load(train_run *r, eng_error *err);
+
+/* A path in --out, in a buffer of the caller's. */
+const char *train_path(const train_run *r, const char *name, char *buffer, size_t size);
+
+#endif
