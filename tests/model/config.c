@@ -7,7 +7,7 @@
 
 #include "engine/memory.h"
 #include "model/config/config.h"
-#include "model/checkpoint/save.h"
+#include "model/config/write.h"
 #include "weights/torch/value.h"
 
 /* Parses and reads; *c is the caller's. preprocessor may be NULL. */
