@@ -53,6 +53,9 @@ typedef struct train_run {
 /* Seconds of a clock that only goes forward. */
 double train_now(void);
 
+/* Whether standard error is a terminal that gets a line of progress. */
+bool train_shows_progress(const train_run *r);
+
 /* A line on standard error, after the progress line is cleared. */
 void train_say(const train_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
