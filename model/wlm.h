@@ -101,7 +101,7 @@ WLM_API const char *wlm_model_note(const wlm_model *model);
 typedef struct wlm_audio wlm_audio;
 
 /* Reads an audio file ("-": standard input) and resamples it to 16 kHz. WAV is decoded here, everything else by the
- * ffmpeg program when it is installed. */
+ * ffmpeg program when it is installed, which opens no file itself: one that names others (a playlist) is an error. */
 WLM_API int wlm_audio_read(const char *path, wlm_audio **out, wlm_error *err);
 WLM_API void wlm_audio_free(wlm_audio *audio);
 

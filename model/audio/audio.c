@@ -60,26 +60,27 @@ static eng_status read_up_to(int fd, const char *name, size_t limit, byte_block 
     return ENG_OK;
 }
 
-/* Decodes what fd holds, at its own rate. A regular file that is no WAV is left to ffmpeg, which may need to seek. */
-static eng_status decode_open(int fd, const char *path, const char *name, mdl_audio *out, eng_error *err)
+/* Decodes what fd holds, at its own rate. Of a file of our own that is no WAV only the beginning is read here: ffmpeg
+ * reads it. `whole`: fd is somebody's, at a place that is not to be changed, and is read to its end. */
+static eng_status decode_open(int fd, bool whole, const char *name, mdl_audio *out, eng_error *err)
 {
     struct stat info;
     if (fstat(fd, &info) != 0) return eng_fail(err, ENG_E_IO, "%s: cannot read: %s", name, strerror(errno));
     if (S_ISDIR(info.st_mode)) return eng_fail(err, ENG_E_IO, "%s: is a folder, expected an audio file", name);
-    bool by_path = S_ISREG(info.st_mode) && path;
+    bool by_file = S_ISREG(info.st_mode) && !whole;
 
     byte_block block = {0};
     eng_status status = read_up_to(fd, name, HEAD_SIZE, &block, err);
     if (!status && block.size == 0) status = eng_fail(err, ENG_E_FORMAT, "%s: empty, expected audio", name);
     bool is_wav = !status && mdl_wav_detect(block.bytes, block.size);
-    if (!status && (is_wav || !by_path)) status = read_up_to(fd, name, SIZE_MAX, &block, err);
+    if (!status && (is_wav || !by_file)) status = read_up_to(fd, name, SIZE_MAX, &block, err);
     bool foreign = !status && !is_wav;
     if (is_wav && !status) {
         status = mdl_wav_decode(name, block.bytes, block.size, out, err);
         foreign = status == ENG_E_UNSUPPORTED; /* a codec inside WAV that ffmpeg may know */
     }
     if (foreign) {
-        mdl_ffmpeg_input input = {name, by_path ? path : NULL, block.bytes, block.size};
+        mdl_ffmpeg_input input = {name, by_file ? fd : -1, block.bytes, block.size, 0};
         status = mdl_ffmpeg_decode(&input, out, err);
     }
     eng_free(block.bytes);
@@ -97,7 +98,7 @@ eng_status mdl_audio_read(const char *path, mdl_audio *out, eng_error *err)
         return eng_fail(err, status, "%s: cannot open: %s", name, strerror(errno));
     }
     mdl_audio decoded = {0};
-    eng_status status = decode_open(fd, is_stdin ? NULL : path, name, &decoded, err);
+    eng_status status = decode_open(fd, is_stdin, name, &decoded, err);
     if (!is_stdin) close(fd);
     if (status) return status;
 

@@ -1,26 +1,26 @@
-/* The ffmpeg program as a decoder: one child process, its output and its complaints read through two pipes. */
+/* The ffmpeg program as a decoder: what it may open and read, and what its answers mean. */
 #include "model/audio/ffmpeg.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/memory.h"
+#include "model/audio/child.h"
 
-extern char **environ;
-
-enum { READ_STEP = 1 << 18, COMPLAINT_SIZE = 4096 };
+static const double PATIENCE = 30; /* seconds; a decoder that works writes many times a second */
 static const uint64_t OUTPUT_MAX = UINT64_C(8)
                                    << 30; /* bytes: 6 hours of 48 kHz stereo; more is a decompression bomb */
+
+/* ---- What a file is ---- */
+
+static const char UNKNOWN[] = "unknown format";
 
 const char *mdl_audio_kind(const void *bytes, size_t size)
 {
@@ -56,48 +56,157 @@ const char *mdl_audio_kind(const void *bytes, size_t size)
     /* MPEG frame sync, eleven ones; then the layer: 0 is ADTS (AAC), 1 is layer III. */
     if (size >= 2 && p[0] == 0xFF && (p[1] & 0xF6) == 0xF0) return "AAC";
     if (size >= 2 && p[0] == 0xFF && (p[1] & 0xE0) == 0xE0) return "MP3";
-    return "unknown format";
+    return UNKNOWN;
 }
 
-/* ---- The child ---- */
-
-/* An open file moved above 0, 1 and 2, which the child's own files will replace. Closes fd when it fails. */
-static int above_standard(int fd)
+static bool begins(const char *text, size_t size, const char *word)
 {
-    if (fd < 0 || fd > STDERR_FILENO) return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(fd);
-    return moved;
+    return size >= strlen(word) && memcmp(text, word, strlen(word)) == 0;
 }
 
-static bool open_pipe(int ends[2])
+static bool holds(const char *text, size_t size, const char *word)
 {
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        ends[0] = ends[1] = -1;
-        return false;
+    return memmem(text, size, word, strlen(word)) != NULL;
+}
+
+const char *mdl_audio_reference_kind(const void *bytes, size_t size)
+{
+    const char *p = bytes, *end = p + size;
+    if (begins(p, size, "\xEF\xBB\xBF")) p += 3; /* a byte order mark */
+    while (p < end && (*p == ' ' || (*p >= '\t' && *p <= '\r'))) p++;
+    size = (size_t)(end - p);
+    if (begins(p, size, "#EXTM3U")) return holds(p, size, "#EXT-X-") ? "an HLS playlist" : "an M3U playlist";
+    if (begins(p, size, "ffconcat version")) return "an ffconcat script";
+    if (begins(p, size, "# VobSub index file")) return "a VobSub index";
+    if (begins(p, size, "v=0\n") || begins(p, size, "v=0\r\n")) return "an SDP session description";
+    if (begins(p, size, "<") && holds(p, size, "<MPD")) return "a DASH manifest";
+    if (begins(p, size, "<") && holds(p, size, "<CompositionPlaylist")) return "an IMF composition";
+    return NULL;
+}
+
+/* ---- What ffmpeg may do ---- */
+
+/* What it may take a file for. All of these hold their audio themselves. QuickTime can point to other files, which
+ * ffmpeg follows only when told to (enable_drefs), and through a protocol, of which it has none. What is not here:
+ * playlists, manifests and scripts (hls, dash, imf, concat, sdp, webm_dash_manifest, vobsub, sbg, lavfi), pictures and
+ * their sequences, texts, devices, music in notes. */
+static const char FORMATS[] =
+    "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,ast,au,avi,avr,caf,codec2,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,"
+    "g722,gsm,iff,ilbc,ircam,loas,matroska,mlp,mmf,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,paf,pvf,qcp,"
+    "rm,"
+    "sds,shn,sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsd,wv,xwma";
+
+/* What telephones record without a signature, told by the ending of the name alone. */
+static const char *const endings[][2] = {{".g722", "g722"}, {".sln", "sln"}};
+
+/* The format of a file that begins like nothing known; NULL: ffmpeg finds it out. */
+static const char *format_by_name(const mdl_ffmpeg_input *in)
+{
+    size_t length = strlen(in->name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(endings[i][0]);
+        if (length > n && strcasecmp(in->name + length - n, endings[i][0]) == 0 &&
+            strcmp(mdl_audio_kind(in->bytes, in->size), UNKNOWN) == 0)
+            return endings[i][1];
     }
-    ends[0] = above_standard(ends[0]);
-    ends[1] = above_standard(ends[1]);
-    return ends[0] >= 0 && ends[1] >= 0;
+    return NULL;
 }
 
-static void close_open(int *fd)
+/* How it reads standard input: always so that it can seek, as an MP4 often needs whose index is at its end. The first
+ * is the file itself, from ffmpeg 6 on. What is older keeps what it has read in a file without a name in /tmp. */
+static const char *const ways[][8] = {
+    {"-protocol_whitelist", "fd", "-i", "fd:", NULL},
+    {"-protocol_whitelist", "cache,pipe", "-read_ahead_limit", "-1", "-i", "cache:pipe:0", NULL},
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static void append(const char **arguments, size_t *count, const char *const *more)
 {
-    if (*fd >= 0) close(*fd);
-    *fd = -1;
+    while (*more) arguments[(*count)++] = *more++;
+    arguments[*count] = NULL;
 }
 
-/* The input's bytes as a file in memory: unlike a pipe ffmpeg can seek in it, as MP4 often needs. -1 when it fails. */
+/* Runs it on the file that is input, whole. */
+static eng_status run_ffmpeg(const mdl_ffmpeg_input *in, size_t way, int input, mdl_child_result *out, eng_error *err)
+{
+    static const char *const before[] = {"ffmpeg",       "-nostdin",          "-hide_banner", "-loglevel",
+                                         "repeat+error", "-format_whitelist", FORMATS,        NULL};
+    static const char *const after[] = {"-map", "0:a:0", "-vn",       "-sn",    "-dn", "-map_metadata", "-1", "-f",
+                                        "wav",  "-c:a",  "pcm_f32le", "pipe:1", NULL};
+    const char *forced[] = {"-f", format_by_name(in), NULL};
+    const char *arguments[sizeof before / sizeof *before + sizeof forced / sizeof *forced +
+                          sizeof *ways / sizeof **ways + sizeof after / sizeof *after];
+    size_t count = 0;
+    append(arguments, &count, before);
+    if (forced[1]) append(arguments, &count, forced);
+    append(arguments, &count, ways[way]);
+    append(arguments, &count, after);
+    mdl_child child = {arguments, input, OUTPUT_MAX, in->patience > 0 ? in->patience : PATIENCE};
+    if (lseek(input, 0, SEEK_SET) != 0) return eng_fail(err, ENG_E_IO, "cannot seek: %s", strerror(errno));
+    return mdl_child_run(&child, out, err);
+}
+
+/* ---- What its answers mean ---- */
+
+/* The last line that ffmpeg complained with, its control characters taken out, and without what the cache says of every
+ * pipe; "no reason given" for silence. Cuts text. */
+static const char *last_complaint(char *text)
+{
+    for (;;) {
+        size_t end = strlen(text);
+        while (end && (unsigned char)text[end - 1] <= ' ') end--;
+        if (!end) return "no reason given";
+        text[end] = 0;
+        size_t begin = end;
+        while (begin && text[begin - 1] != '\n') begin--;
+        if (!begins(text + begin, end - begin, "[cache @")) {
+            for (size_t i = begin; i < end; i++)
+                if ((unsigned char)text[i] < ' ') text[i] = ' ';
+            return text + begin;
+        }
+        text[begin] = 0;
+    }
+}
+
+/* "[hls @ 0x55d0] Format not on whitelist ...": the name of the format, for which text is cut; newer ones call it by
+ * the input, "in#0": then "unnamed". NULL: it is not that. */
+static const char *unlisted_format(char *text)
+{
+    char *at = strstr(text, "] Format not on whitelist");
+    if (!at) return NULL;
+    char *begin = at;
+    while (begin > text && begin[-1] != '\n') begin--;
+    char *end = strstr(begin, " @ ");
+    if (*begin != '[' || !end || end > at || memchr(begin, '#', (size_t)(end - begin))) return "unnamed";
+    *end = 0;
+    return begin + 1;
+}
+
+/* What became of the child: its exit status, then its output. */
+static eng_status judge(const mdl_ffmpeg_input *in, mdl_child_result *r, mdl_audio *out, eng_error *err)
+{
+    if (r->exit_status == 0) return mdl_wav_decode(in->name, r->output, r->size, out, err);
+    const char *format = unlisted_format(r->complaints);
+    if (format)
+        return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found a format (%s) that %s: refused", in->name,
+                        format, "may name other files or holds no sound");
+    return eng_fail(err, ENG_E_FORMAT, "%s: ffmpeg cannot decode it (%s): %s", in->name,
+                    mdl_audio_kind(in->bytes, in->size), last_complaint(r->complaints));
+}
+
+/* ---- Together ---- */
+
+/* The input's bytes as a file in memory, whose position is at their end. -1 when it fails. */
 static int memory_file(const void *bytes, size_t size)
 {
-    int fd = above_standard(memfd_create("audio", MFD_CLOEXEC));
+    int fd = memfd_create("audio", MFD_CLOEXEC);
     const char *p = bytes;
     while (fd >= 0 && size) {
         ssize_t n = write(fd, p, size);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            close_open(&fd);
-            break;
+            close(fd);
+            return -1;
         }
         p += n;
         size -= (size_t)n;
@@ -105,183 +214,36 @@ static int memory_file(const void *bytes, size_t size)
     return fd;
 }
 
-/* Starts `ffmpeg -i url` with its files set; returns 0 or an errno. */
-static int spawn_ffmpeg(const char *url, int input, int output, int complaints, pid_t *pid)
+static eng_status decode(const mdl_ffmpeg_input *in, int input, mdl_audio *out, eng_error *err)
 {
-    const char *const arguments[] = {
-        "ffmpeg", "-nostdin",  "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file,pipe", "-i", url,
-        "-map",   "0:a:0",     "-vn",          "-sn",       "-dn",   "-map_metadata",       "-1",        "-f", "wav",
-        "-c:a",   "pcm_f32le", "pipe:1",       NULL};
-    posix_spawn_file_actions_t actions;
-    int failed = posix_spawn_file_actions_init(&actions);
-    if (failed) return failed;
-    if (input >= 0)
-        failed = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    else
-        failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, complaints, STDERR_FILENO);
-    /* posix_spawnp takes char *const * for history's sake and changes nothing. */
-    union {
-        const char *const *constant;
-        char *const *plain;
-    } argv = {arguments};
-    if (!failed) failed = posix_spawnp(pid, "ffmpeg", &actions, NULL, argv.plain, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    return failed;
-}
-
-/* ---- What it writes ---- */
-
-typedef struct child_output {
-    unsigned char *bytes;
-    size_t size, room;
-    char complaint[COMPLAINT_SIZE]; /* the end of what came through stderr */
-    size_t complaint_size;
-} child_output;
-
-/* Takes what is ready on the WAV pipe. 1: more may come, 0: end, -1: failed, *err set. */
-static int take_output(child_output *o, int fd, eng_error *err)
-{
-    if (o->size == o->room) {
-        size_t room = o->room ? 2 * o->room : READ_STEP;
-        unsigned char *grown = o->size < OUTPUT_MAX ? eng_grow(o->bytes, o->size, room, 1) : NULL;
-        if (!grown) {
-            eng_fail(err, ENG_E_MEMORY, "decoded audio too long: %zu bytes", o->size);
-            return -1;
-        }
-        o->bytes = grown;
-        o->room = room;
-    }
-    ssize_t n = read(fd, o->bytes + o->size, o->room - o->size);
-    if (n < 0 && errno == EINTR) return 1;
-    if (n < 0) {
-        eng_fail(err, ENG_E_IO, "cannot read from ffmpeg: %s", strerror(errno));
-        return -1;
-    }
-    o->size += (size_t)n;
-    return n > 0;
-}
-
-/* As take_output, for stderr: keeps the last half of the buffer when it is full. */
-static int take_complaint(child_output *o, int fd)
-{
-    if (o->complaint_size == COMPLAINT_SIZE) {
-        memmove(o->complaint, o->complaint + COMPLAINT_SIZE / 2, COMPLAINT_SIZE / 2);
-        o->complaint_size = COMPLAINT_SIZE / 2;
-    }
-    ssize_t n = read(fd, o->complaint + o->complaint_size, COMPLAINT_SIZE - o->complaint_size);
-    if (n < 0) return errno == EINTR;
-    o->complaint_size += (size_t)n;
-    return n > 0;
-}
-
-/* Reads both pipes to their ends, whichever has something; closing one early would block or kill the child. */
-static eng_status drain(child_output *o, int output, int complaints, eng_error *err)
-{
-    struct pollfd ready[2] = {{.fd = output, .events = POLLIN}, {.fd = complaints, .events = POLLIN}};
-    while (ready[0].fd >= 0 || ready[1].fd >= 0) {
-        if (poll(ready, 2, -1) < 0) {
-            if (errno == EINTR) continue;
-            return eng_fail(err, ENG_E_IO, "cannot read from ffmpeg: %s", strerror(errno));
-        }
-        if (ready[0].fd >= 0 && ready[0].revents) {
-            int more = take_output(o, output, err);
-            if (more < 0) return err ? err->status : ENG_E_IO;
-            if (!more) ready[0].fd = -1; /* poll ignores it from now on */
-        }
-        if (ready[1].fd >= 0 && ready[1].revents && !take_complaint(o, complaints)) ready[1].fd = -1;
-    }
-    return ENG_OK;
-}
-
-/* The last line of what ffmpeg complained of, with the control characters taken out; "no reason given" for silence. */
-static const char *last_complaint(child_output *o)
-{
-    size_t end = o->complaint_size;
-    while (end && (unsigned char)o->complaint[end - 1] <= ' ') end--;
-    if (!end) return "no reason given";
-    if (end == COMPLAINT_SIZE) end--;
-    o->complaint[end] = 0;
-    size_t begin = end;
-    while (begin && o->complaint[begin - 1] != '\n') begin--;
-    for (size_t i = begin; i < end; i++)
-        if ((unsigned char)o->complaint[i] < ' ') o->complaint[i] = ' ';
-    return o->complaint + begin;
-}
-
-/* Waits for the child; the shell's convention: its exit status, or 128 + the signal that ended it. */
-static int reap(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* ---- Together ---- */
-
-static eng_status fail_missing(const mdl_ffmpeg_input *in, eng_error *err)
-{
-    return eng_fail(err, ENG_E_UNSUPPORTED,
-                    "%s: %s needs the ffmpeg program, which is not installed (or convert the file to WAV)", in->name,
-                    mdl_audio_kind(in->bytes, in->size));
-}
-
-/* What became of the child: its exit status, then its output. */
-static eng_status judge(const mdl_ffmpeg_input *in, child_output *o, int exit_status, mdl_audio *out, eng_error *err)
-{
-    if (exit_status == 127 && !o->size) return fail_missing(in, err); /* where spawning cannot tell */
-    if (exit_status != 0)
-        return eng_fail(err, ENG_E_FORMAT, "%s: ffmpeg cannot decode it (%s): %s", in->name,
-                        mdl_audio_kind(in->bytes, in->size), last_complaint(o));
-    return mdl_wav_decode(in->name, o->bytes, o->size, out, err);
-}
-
-static eng_status run(const mdl_ffmpeg_input *in, const char *url, int input, mdl_audio *out, eng_error *err)
-{
-    int output[2] = {-1, -1}, complaints[2] = {-1, -1};
-    child_output o = {.bytes = NULL};
+    mdl_child_result r;
     eng_status status = ENG_OK;
-    pid_t pid = -1;
-    int failed = open_pipe(output) && open_pipe(complaints) ? 0 : errno;
-    if (!failed) failed = spawn_ffmpeg(url, input, output[1], complaints[1], &pid);
-    close_open(&output[1]);
-    close_open(&complaints[1]);
-    if (failed == ENOENT) {
-        status = fail_missing(in, err);
-    } else if (failed) {
-        status = eng_fail(err, ENG_E_IO, "%s: cannot run ffmpeg: %s", in->name, strerror(failed));
-    } else {
-        status = drain(&o, output[0], complaints[0], err);
-        if (status) {
-            eng_fail_prefix(err, "%s", in->name);
-            kill(pid, SIGKILL);
-        }
-        int exit_status = reap(pid);
-        if (!status) status = judge(in, &o, exit_status, out, err);
+    for (size_t way = 0; way < WAYS; way++) {
+        status = run_ffmpeg(in, way, input, &r, err);
+        if (status == ENG_E_MISSING)
+            return eng_fail(err, ENG_E_UNSUPPORTED,
+                            "%s: %s needs the ffmpeg program, which is not installed (or convert the file to WAV)",
+                            in->name, mdl_audio_kind(in->bytes, in->size));
+        if (status) return eng_fail_prefix(err, "%s", in->name);
+        if (r.exit_status == 0 || !strstr(r.complaints, "Protocol not found") || way + 1 == WAYS) break;
+        eng_free(r.output);
     }
-    close_open(&output[0]);
-    close_open(&complaints[0]);
-    eng_free(o.bytes);
+    status = judge(in, &r, out, err);
+    eng_free(r.output);
     return status;
 }
 
 eng_status mdl_ffmpeg_decode(const mdl_ffmpeg_input *in, mdl_audio *out, eng_error *err)
 {
     *out = (mdl_audio){0};
-    if (!in->path) {
-        int input = memory_file(in->bytes, in->size);
-        if (input < 0) return eng_fail(err, ENG_E_IO, "%s: cannot hand it to ffmpeg: %s", in->name, strerror(errno));
-        eng_status status = run(in, "file:/dev/fd/0", input, out, err);
-        close(input);
-        return status;
-    }
-    size_t size = strlen(in->path) + sizeof "file:";
-    char *url = eng_alloc(size, 1);
-    if (!url) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", in->name);
-    snprintf(url, size, "file:%s", in->path); /* with a protocol spelt out, "-x" or "http:y" is but a name */
-    eng_status status = run(in, url, -1, out, err);
-    eng_free(url);
+    const char *reference = mdl_audio_reference_kind(in->bytes, in->size);
+    if (reference)
+        return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found %s, which names other files: refused",
+                        in->name, reference);
+    if (in->file >= 0) return decode(in, in->file, out, err);
+    int memory = memory_file(in->bytes, in->size);
+    if (memory < 0) return eng_fail(err, ENG_E_IO, "%s: cannot hand it to ffmpeg: %s", in->name, strerror(errno));
+    eng_status status = decode(in, memory, out, err);
+    close(memory);
     return status;
 }

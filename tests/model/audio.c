@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,9 +15,8 @@
 
 #include "model/audio/audio.h"
 #include "model/audio/ffmpeg.h"
+#include "tests/support/audio_files.h"
 #include "tests/support/support.h"
-
-extern char **environ;
 
 static char *folder; /* a test is a process of its own */
 
@@ -36,72 +34,6 @@ static void leave_folder(void)
 
 TestSuite(audio, .init = enter_folder, .fini = leave_folder);
 
-static void write_file(const char *path, const void *bytes, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-    cr_assert_not_null(f);
-    cr_assert_eq(fwrite(bytes, 1, size, f), size);
-    cr_assert_eq(fclose(f), 0);
-}
-
-static void put(unsigned char *at, size_t count, uint32_t value)
-{
-    for (size_t i = 0; i < count; i++) at[i] = (unsigned char)(value >> 8 * i);
-}
-
-/* 16-bit WAV: channel c is a sine of (c + 1) * 440 Hz, half of full scale. */
-static void write_wav(const char *path, unsigned rate, unsigned channels, size_t samples)
-{
-    size_t data = samples * channels * 2;
-    unsigned char *w = calloc(44 + data, 1);
-    cr_assert_not_null(w);
-    memcpy(w, "RIFF", 4), put(w + 4, 4, (uint32_t)(36 + data)), memcpy(w + 8, "WAVEfmt ", 8), put(w + 16, 4, 16);
-    put(w + 20, 2, 1), put(w + 22, 2, channels), put(w + 24, 4, rate), put(w + 28, 4, rate * channels * 2);
-    put(w + 32, 2, channels * 2), put(w + 34, 2, 16), memcpy(w + 36, "data", 4), put(w + 40, 4, (uint32_t)data);
-    for (size_t i = 0; i < samples; i++)
-        for (unsigned c = 0; c < channels; c++) {
-            double y = 16384 * sin(2 * 3.14159265358979 * 440 * (c + 1) * (double)i / rate);
-            put(w + 44 + 2 * (i * channels + c), 2, (uint32_t)(int32_t)lrint(y));
-        }
-    write_file(path, w, 44 + data);
-    free(w);
-}
-
-/* Runs a program with its output thrown away; its exit status, -1 when it cannot be run. */
-static int run(const char *const *arguments)
-{
-    posix_spawn_file_actions_t actions;
-    pid_t pid;
-    int status;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    union {
-        const char *const *constant;
-        char *const *plain;
-    } argv = {arguments};
-    int failed = posix_spawnp(&pid, arguments[0], &actions, NULL, argv.plain, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed || waitpid(pid, &status, 0) < 0) return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void need_ffmpeg(void)
-{
-    const char *const arguments[] = {"ffmpeg", "-version", NULL};
-    if (run(arguments) != 0) cr_skip_test("ffmpeg is not installed");
-}
-
-/* False when this ffmpeg has no such encoder. */
-static bool convert(const char *from, const char *to, const char *codec)
-{
-    char target[256];
-    snprintf(target, sizeof target, "file:%s", to);
-    const char *const arguments[] = {"ffmpeg", "-nostdin", "-y", "-i", from, "-c:a", codec, target, NULL};
-    return run(arguments) == 0;
-}
-
 static void expect_error(const char *path, eng_status status, const char *part)
 {
     mdl_audio a;
@@ -114,7 +46,7 @@ static void expect_error(const char *path, eng_status status, const char *part)
     cr_assert_null(a.data);
 }
 
-/* Level of hz in channel c, against full scale: 0.5 for what write_wav writes. */
+/* Level of hz in channel c, against full scale: 0.5 for what audio_write_wav writes. */
 static double level(const mdl_audio *a, size_t c, double hz)
 {
     double re = 0, im = 0;
@@ -126,7 +58,7 @@ static double level(const mdl_audio *a, size_t c, double hz)
     return 2 * sqrt(re * re + im * im) / (double)a->samples;
 }
 
-/* Reads path: `seconds` of write_wav's two sines, to within `slack` seconds (codecs pad) and 10 % in level. */
+/* Reads path: `seconds` of audio_write_wav's two sines, to within `slack` seconds (codecs pad) and 10 % in level. */
 static void expect_sines(const char *path, double seconds, double slack)
 {
     mdl_audio a;
@@ -149,7 +81,7 @@ static void expect_sines(const char *path, double seconds, double slack)
 
 Test(audio, wav_keeps_16_khz_bit_for_bit)
 {
-    write_wav("a.wav", 16000, 2, 1000);
+    audio_write_wav("a.wav", 16000, 2, 1000);
     mdl_audio a;
     eng_error err;
     cr_assert_eq(mdl_audio_read("a.wav", &a, &err), ENG_OK, "%s", err.message);
@@ -167,7 +99,7 @@ Test(audio, wav_is_resampled)
 {
     const unsigned rates[] = {8000, 22050, 44100, 48000};
     for (size_t i = 0; i < 4; i++) {
-        write_wav("a.wav", rates[i], 2, rates[i] / 2);
+        audio_write_wav("a.wav", rates[i], 2, rates[i] / 2);
         expect_sines("a.wav", 0.5, 0.5 / 16000);
     }
 }
@@ -186,7 +118,7 @@ Test(audio, mix)
 
 Test(audio, standard_input_and_fifo)
 {
-    write_wav("a.wav", 44100, 2, 44100);
+    audio_write_wav("a.wav", 44100, 2, 44100);
     int saved = dup(STDIN_FILENO), fd = open("a.wav", O_RDONLY);
     cr_assert(fd >= 0 && dup2(fd, STDIN_FILENO) == STDIN_FILENO);
     expect_sines("-", 1, 0.5 / 16000);
@@ -212,14 +144,14 @@ Test(audio, wrong_paths)
 {
     expect_error("nowhere.wav", ENG_E_MISSING, "No such file");
     expect_error(".", ENG_E_IO, "is a folder");
-    write_file("empty.wav", "", 0);
+    audio_write("empty.wav", "", 0);
     expect_error("empty.wav", ENG_E_FORMAT, "empty");
-    write_wav("none.wav", 16000, 1, 0);
+    audio_write_wav("none.wav", 16000, 1, 0);
     expect_error("none.wav", ENG_E_FORMAT, "no samples");
-    write_wav("cut.wav", 16000, 1, 100);
+    audio_write_wav("cut.wav", 16000, 1, 100);
     cr_assert_eq(truncate("cut.wav", 144), 0);
     expect_error("cut.wav", ENG_E_FORMAT, "100 bytes are missing");
-    write_wav("locked.wav", 16000, 1, 10);
+    audio_write_wav("locked.wav", 16000, 1, 10);
     cr_assert_eq(chmod("locked.wav", 0), 0);
     if (access("locked.wav", R_OK) != 0) expect_error("locked.wav", ENG_E_IO, "Permission denied");
 }
@@ -249,7 +181,7 @@ Test(audio, without_ffmpeg_the_kind_is_named)
     };
     setenv("PATH", folder, 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        write_file("x", cases[i].head, cases[i].size);
+        audio_write("x", cases[i].head, cases[i].size);
         expect_error("x", ENG_E_UNSUPPORTED, cases[i].kind);
         expect_error("x", ENG_E_UNSUPPORTED, "ffmpeg program, which is not installed");
     }
@@ -257,16 +189,16 @@ Test(audio, without_ffmpeg_the_kind_is_named)
 
 Test(audio, compressed_formats)
 {
-    need_ffmpeg();
+    audio_need_ffmpeg();
     static const char *const cases[][2] = {
         {"a.mp3", "libmp3lame"}, {"a.flac", "flac"}, {"a.opus", "libopus"}, {"a.ogg", "libvorbis"},
         {"a.m4a", "aac"},        {"a.wma", "wmav2"}, {"a.webm", "libopus"}, {"a.aiff", "pcm_s16be"},
         {"a.au", "pcm_s16be"},   {"a.aac", "aac"},
     };
-    write_wav("a.wav", 48000, 2, 48000);
+    audio_write_wav("a.wav", 48000, 2, 48000);
     size_t compared = 0;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (!convert("a.wav", cases[i][0], cases[i][1])) continue;
+        if (!audio_convert("a.wav", cases[i][0], cases[i][1])) continue;
         expect_sines(cases[i][0], 1, 0.1);
         compared++;
     }
@@ -276,20 +208,20 @@ Test(audio, compressed_formats)
 /* A codec that wav.c does not know, in a WAV file. */
 Test(audio, adpcm_wav_goes_through_ffmpeg)
 {
-    need_ffmpeg();
-    write_wav("a.wav", 22050, 2, 22050);
-    cr_assert(convert("a.wav", "adpcm.wav", "adpcm_ms"));
+    audio_need_ffmpeg();
+    audio_write_wav("a.wav", 22050, 2, 22050);
+    cr_assert(audio_convert("a.wav", "adpcm.wav", "adpcm_ms"));
     expect_sines("adpcm.wav", 1, 0.1);
 }
 
 Test(audio, odd_names)
 {
-    need_ffmpeg();
+    audio_need_ffmpeg();
     static const char *const names[] = {"-i.flac",   "http:x.flac", "a b;echo $(id) 'q' \"r\".flac",
                                         "%d.flac",   "pipe:0",      "caf\xC3\xA9\xFF.flac",
                                         "concat:a|b"};
-    write_wav("a.wav", 16000, 2, 16000);
-    cr_assert(convert("a.wav", "plain.flac", "flac"));
+    audio_write_wav("a.wav", 16000, 2, 16000);
+    cr_assert(audio_convert("a.wav", "plain.flac", "flac"));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cr_assert_eq(rename(i ? names[i - 1] : "plain.flac", names[i]), 0);
         expect_sines(names[i], 1, 0.01);
@@ -299,9 +231,9 @@ Test(audio, odd_names)
 /* Standard input that is no WAV; m4a with its index at the end, which ffmpeg must seek for. */
 Test(audio, compressed_standard_input)
 {
-    need_ffmpeg();
-    write_wav("a.wav", 48000, 2, 48000);
-    cr_assert(convert("a.wav", "a.m4a", "aac"));
+    audio_need_ffmpeg();
+    audio_write_wav("a.wav", 48000, 2, 48000);
+    cr_assert(audio_convert("a.wav", "a.m4a", "aac"));
     int saved = dup(STDIN_FILENO), fd = open("a.m4a", O_RDONLY);
     cr_assert(fd >= 0 && dup2(fd, STDIN_FILENO) == STDIN_FILENO);
     expect_sines("-", 1, 0.1);
@@ -311,10 +243,10 @@ Test(audio, compressed_standard_input)
 
 Test(audio, ffmpeg_says_why)
 {
-    need_ffmpeg();
-    write_file("notes.txt", "This is no audio at all.\n", 25);
+    audio_need_ffmpeg();
+    audio_write("notes.txt", "This is no audio at all.\n", 25);
     expect_error("notes.txt", ENG_E_FORMAT, "ffmpeg cannot decode it (unknown format): ");
-    write_file("broken.flac", "fLaC\0\0\0\x22 and then nothing", 26);
+    audio_write("broken.flac", "fLaC\0\0\0\x22 and then nothing", 26);
     expect_error("broken.flac", ENG_E_FORMAT, "ffmpeg cannot decode it (FLAC): ");
     cr_assert(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD, "a child was not waited for");
 }
@@ -327,14 +259,10 @@ Test(audio, a_talkative_ffmpeg, .timeout = 60)
         "i=0; while [ $i -lt 3000 ]; do echo \"complaint $i of this stream\" >&2; i=$((i+1)); done\n"
         "cat a.wav; echo the last word >&2\n"
         "[ ! -e fail ]\n";
-    write_wav("a.wav", 16000, 2, 200000);
-    write_file("ffmpeg", script, sizeof script - 1);
-    cr_assert_eq(chmod("ffmpeg", 0755), 0);
-    char path[4096];
-    snprintf(path, sizeof path, "%s:%s", folder, getenv("PATH"));
-    setenv("PATH", path, 1);
-    write_file("x.flac", "fLaC", 4);
+    audio_write_wav("a.wav", 16000, 2, 200000);
+    audio_fake_ffmpeg(folder, script);
+    audio_write("x.flac", "fLaC", 4);
     expect_sines("x.flac", 12.5, 0.5 / 16000);
-    write_file("fail", "", 0);
+    audio_write("fail", "", 0);
     expect_error("x.flac", ENG_E_FORMAT, "(FLAC): the last word");
 }

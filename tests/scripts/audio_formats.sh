@@ -74,9 +74,43 @@ lossless a.caf
 lossless a.mka -c:a flac
 lossless alac.m4a -c:a alac
 lossless same.ogg -c:a flac
+lossless a.wv
+lossless a.tta
+lossless a.nut -c:a pcm_s16le
+lossless a.voc -c:a pcm_s16le
+lossless a.avi -c:a pcm_s16le
+lossless a.mov -c:a pcm_s16le
+lossless front.m4a -c:a alac -movflags faststart
+lossless tagged.flac -metadata title=Title -metadata artist=Artist
 lossless ./-i.flac
 lossless http:a.flac
 lossless 'a b $(id) %d.flac'
+
+# With a picture, as songs have it, and with video.
+if ffmpeg -nostdin -loglevel error -f lavfi -i testsrc=size=320x240:rate=25:duration=2 video.avi 2>ffmpeg.log &&
+    ffmpeg -nostdin -loglevel error -i video.avi -frames:v 1 cover.png 2>ffmpeg.log; then
+    lossless cover.flac -i cover.png -map 0 -map 1 -c:v copy -disposition:v attached_pic
+    lossless cover.m4a -i cover.png -map 0 -map 1 -c:a alac -c:v copy -disposition:v attached_pic
+    lossless video.mp4 -i video.avi -map 1 -map 0 -c:a alac -c:v mpeg4
+    lossless video.mov -i video.avi -map 1 -map 0 -c:a pcm_s16le -c:v mpeg4
+    lossless video.mkv -i video.avi -map 1 -map 0 -c:a flac -c:v mpeg4
+else
+    skip "recordings with pictures: this ffmpeg draws none"
+fi
+
+# An MP4 whose index is at the end, megabytes behind the beginning: ffmpeg must be able to seek in what it is given.
+ffmpeg -nostdin -loglevel error -f lavfi -i anoisesrc=sample_rate=16000:duration=40:amplitude=0.3:seed=1 long.wav
+label long.wav >long.csv
+for options in "" "-movflags faststart"; do
+    # shellcheck disable=SC2086 # a list of options
+    convert long.wav long.m4a -c:a alac $options || { skip "this ffmpeg writes no ALAC" && continue; }
+    check "long.m4a: it is long" [ "$(stat -c %s long.m4a)" -gt 1000000 ]
+    label long.m4a >out.csv
+    check "long.m4a $options" cmp -s <(scores long.csv) <(scores out.csv)
+    # shellcheck disable=SC2002 # a pipe is what is tested
+    cat long.m4a | label - >out.csv
+    check "long.m4a $options through a pipe" cmp -s <(scores long.csv) <(scores out.csv)
+done
 
 # ---- Lossy and resampled: close ----------------------------------------------------------------------------------------
 # The tolerances are two to four times what was measured with this model, whose random weights tell noise no better from
@@ -107,6 +141,30 @@ lossy a.m4a 0.03 -c:a aac
 lossy a.webm 0.03
 lossy a.aac 0.25
 lossy a.wma 0.2
+lossy ima.wav 0.1 -c:a adpcm_ima_wav
+lossy gsm.wav 0.1 -c:a libgsm_ms -ar 8000
+lossy g722.wav 0.04 -c:a g722
+lossy a.gsm 0.1 -c:a libgsm -ar 8000
+lossy a.g722 0.04
+lossy mp3.wav 0.12 -c:a libmp3lame -b:a 128k
+lossy mulaw.au 0.01 -c:a pcm_mulaw
+lossy S.SLN 0.02 -f s16le -ar 8000
+lossless flac.sln -f flac
+lossy tagged.mp3 0.03 -b:a 128k -id3v2_version 3 -write_id3v1 1 -metadata title=Title
+[ ! -e cover.png ] || lossy cover.mp3 0.03 -i cover.png -map 0 -map 1 -c:v copy -b:a 128k -id3v2_version 3
+lossy a.mp2 0.3 -b:a 128k
+lossy a.ac3 0.2
+lossy a.spx 0.15 -c:a libspeex
+lossy a.mkv 0.03 -c:a libopus
+lossy a.3gp 0.03 -c:a aac
+lossy a.flv 0.25 -c:a aac -ar 44100
+lossy a.ts 0.25 -c:a aac
+lossy a.amr 0.2 -c:a libopencore_amrnb -ar 8000 -b:a 12.2k
+# Nobody writes AMR here: two seconds of frames of 12.2 kbit/s whose parameters are all zero.
+{ printf '#!AMR\n' && for _ in {1..100}; do printf '\x3c' && head -c 31 /dev/zero; done; } >frames.amr
+check "AMR frames: exit status" label frames.amr >out.csv
+check "AMR frames: one row with a label" grep -q '^frames.amr,[^,]' out.csv
+[ ! -e video.avi ] || lossy video.webm 0.03 -i video.avi -map 1 -map 0 -c:a libopus
 for name in EB0_neutral_1 KS0_happiness_54; do
     label "$tests/data/$name.wav" >a.csv
     label "$tests/data/$name.opus" >b.csv

@@ -30,8 +30,8 @@ typedef struct tool_stage_options {
 
 typedef struct tool_stage tool_stage;
 
-/* Starts the threads; fewer than asked for when the system gives no more. No signal is delivered to them, nor, since it
- * inherits that, to an ffmpeg that one starts: signals are the program's, and an interrupt that ends it in order does
+/* Starts the threads; fewer than asked for when the system gives no more. No signal is delivered to them, nor to an
+ * ffmpeg that one starts (model/audio/child.h): signals are the program's, and an interrupt that ends it in order does
  * not make a file look broken. Errors: out of memory, not a single thread. */
 eng_status tool_stage_open(const tool_stage_options *options, tool_stage **out, eng_error *err);
 
