@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
-#include "model/audio/audio.h"
+#include "model/audio/resample.h"
 #include "model/network/taps.h"
 
 enum { LANES = MDL_TAP_LANES, TABLE_MAX = 1 << 18, INTERPOLATED = 1024 };
