@@ -104,9 +104,9 @@ void bench_settle(bench_run *run);
 
 /* Times fn(arg) of r->work_gflop (NAN: not counted in these) on r->threads for r->precision: one call that is not
  * counted, then calls in bursts of two milliseconds, probes between, for a fifth of a second at least and until
- * BENCH_ENOUGH_QUIET were quiet or `most_seconds` (or --seconds-each) are over. Sets the times, counts, gflops and peaks
- * of r; the peak is the highest of the measurement: a roof, which other loads on the machine only lower. --quick: a
- * hundredth of a second. */
+ * BENCH_ENOUGH_QUIET were quiet or `most_seconds` (or --seconds-each) are over. Sets the times, counts, gflops and
+ * peaks of r; the peak is the highest of the measurement: a roof, which other loads on the machine only lower. --quick:
+ * a hundredth of a second. */
 void bench_time(bench_run *run, double most_seconds, bench_fn fn, void *arg, bench_result *r);
 
 /* The same for r->network's calls, which take long by themselves: one that is not counted, then `repeats` (1 to

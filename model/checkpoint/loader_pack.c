@@ -1,5 +1,5 @@
-/* Weights as the kernels multiply with them: rows of a checkpoint's tensors, packed or, when training, laid out. Those of a
- * converted file are packed already (loader_panels.c). */
+/* Weights as the kernels multiply with them: rows of a checkpoint's tensors, packed or, when training, laid out. Those
+ * of a converted file are packed already (loader_panels.c). */
 #include <stdio.h>
 
 #include "model/checkpoint/loader.h"
@@ -81,8 +81,8 @@ static void load_stack(mdl_loader *l, const char *stack, stacked_source *s, size
 }
 
 /* Parts of what was stacked, each under its own name. */
-static void list_parts(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k, const eng_weight *w,
-                       const eng_vector *biases)
+static void list_parts(mdl_loader *l, size_t parts, const char *const *names, size_t rows, size_t k,
+                       const eng_weight *w, const eng_vector *biases)
 {
     char name[NAME_SIZE];
     for (size_t i = 0; i < parts && l->params && !l->status; i++) {

@@ -23,8 +23,8 @@
 #endif
 
 enum {
-    SECONDS = 60,                               /* of wall time; on a busy machine, too */
-    ADDRESS_MB = 2048,                          /* of address space; the shadow of a sanitizer needs more */
+    SECONDS = 60,                              /* of wall time; on a busy machine, too */
+    ADDRESS_MB = 2048,                         /* of address space; the shadow of a sanitizer needs more */
     RESIDENT_MB = UNDER_SANITIZER ? 1024 : 128 /* what a run may touch */
 };
 

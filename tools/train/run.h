@@ -93,7 +93,7 @@ eng_status train_evaluate(train_run *r, const mdl_model *m, train_split split, s
 /* Says what of the options does nothing in this run, and how many recordings are cropped. */
 void train_note_options(const train_run *r);
 
-/* ---- train_state.c: OUT/state.safetensors ---- */
+/* ---- state.c: OUT/state.safetensors ---- */
 
 /* True when there is a state. */
 bool train_state_exists(const train_run *r);
