@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/measure/quiet.h"
 #include "engine/context.h"
 #include "engine/gemm/gemm.h"
 
@@ -30,19 +31,6 @@ typedef struct bench_options {
 } bench_options;
 
 enum { BENCH_MOST_REPEATS = 256 };
-
-/* What a probe saw (peak.c). */
-typedef struct bench_level {
-    double peak;    /* GFLOP/s of products on registers, all threads together */
-    double slowest; /* the slowest thread's, in f32 */
-    double filled;  /* the rate with no-ops between over that without, of the thread that lost most */
-} bench_level;
-
-/* What probes on one number of threads saw so far. */
-typedef struct bench_known {
-    double slowest, filled; /* the best of each */
-    size_t probes, quiet;
-} bench_known;
 
 typedef struct bench_table bench_table;
 
@@ -94,25 +82,10 @@ void bench_print(bench_run *run, const bench_result *r);
 void bench_put_number(const char *name, double value);
 void bench_put_text(const char *key, const char *value);
 
-/* Seconds on the monotonic clock. */
-double bench_now(void);
-
-/* Median of n > 0 values; sorts them. */
-double bench_median(size_t n, double *values);
-
 /* What a benchmark times. */
 typedef void (*bench_fn)(void *arg);
 
-/* ---- Quiet moments ----
- * On a machine that others use too, the time of a call says as much about them as about the call. So probes run before
- * and after what is timed, on as many threads. A call was quiet when in both probes, on every thread, the loop of
- * multiply-adds with no-ops between kept BENCH_FULL of the speed of the plain one beside it, whatever the clock was at
- * that time, and the plain one reached BENCH_CLOCK of the best of the run, which is what the clock alone moves it by.
- */
-
-enum { BENCH_LEAST_QUIET = 3, BENCH_ENOUGH_QUIET = 15 };
-#define BENCH_FULL 0.97
-#define BENCH_CLOCK 0.90
+/* ---- Probes (quiet.h) ---- */
 
 /* Runs the loops on `threads` (1: the caller, or all of the pool) at once; of the tier's vector width, or of the best
  * tier of this machine for the scalar one. Takes about 0.3 ms, and as much again where `precision` has a peak of its
@@ -126,23 +99,14 @@ eng_precision bench_peak_precision(const bench_run *run, eng_precision p);
  * best of the run. */
 bool bench_probe_is_absolute(const bench_run *run);
 
-/* Takes a probe into account. */
-void bench_learn(bench_known *known, bench_level level, bool absolute);
-
-/* Whether that was a quiet moment, by what is known so far. */
-bool bench_is_quiet(const bench_known *known, bench_level level);
-
-/* What is known of what lies between two probes: the worse of both, and the higher peak. */
-bench_level bench_between(bench_level before, bench_level after);
-
 /* Probes for a quarter of a second, so that the best of the run means something from the first call on. */
 void bench_settle(bench_run *run);
 
 /* Times fn(arg) of r->work_gflop (NAN: not counted in these) on r->threads for r->precision: one call that is not
  * counted, then calls in bursts of two milliseconds, probes between, for a fifth of a second at least and until
- * BENCH_ENOUGH_QUIET were quiet or `most_seconds` (or
- * --seconds-each) are over. Sets the times, counts, gflops and peaks of r; the peak is the highest of the measurement:
- * a roof, which other loads on the machine only lower. --quick: a hundredth of a second. */
+ * BENCH_ENOUGH_QUIET were quiet or `most_seconds` (or --seconds-each) are over. Sets the times, counts, gflops and
+ * peaks of r; the peak is the highest of the measurement: a roof, which other loads on the machine only lower. --quick:
+ * a hundredth of a second. */
 void bench_time(bench_run *run, double most_seconds, bench_fn fn, void *arg, bench_result *r);
 
 /* The same for r->network's calls, which take long by themselves: one that is not counted, then `repeats` (1 to

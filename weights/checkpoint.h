@@ -11,7 +11,7 @@
 
 #include "engine/error.h"
 #include "kernels/kernels.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 typedef enum wts_dtype {
     WTS_F32, WTS_F16, WTS_BF16, WTS_F64,

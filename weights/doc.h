@@ -3,7 +3,7 @@
 #define WEIGHTS_DOC_H
 
 #include "engine/memory.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 struct wts_doc {
     eng_arena arena; /* holds the tree and its texts */

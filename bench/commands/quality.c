@@ -11,7 +11,7 @@
 #include "model/training/metrics.h"
 #include "tools/common/default_model.h"
 #include "tools/common/list.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 enum { PRECISIONS = 3 }; /* eng_precision; f32 is what the others are compared with */
 

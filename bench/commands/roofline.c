@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/measure/clock.h"
+#include "bench/measure/stream.h"
 #include "bench/work/lists.h"
 #include "bench/work/network.h"
 #include "bench/work/op_work.h"
-#include "bench/measure/stream.h"
 
 enum { MOST_OPS = 64, MOST_CALLS = 1 << 16, LEAST_PASSES = 3, MOST_PASSES = 256 };
 static const double PROBE_EVERY = 1e-3, USUAL_SECONDS = 20;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "kernels/spec/spec.h"
+#include "bench/measure/clock.h"
 #include "bench/work/flops.h"
 #include "bench/work/network.h"
 #include "engine/tape.h"

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "bench/measure/clock.h"
+
 /* Unrolls a loop whole, so that an array of vectors is registers. */
 #ifdef __clang__
 #define BENCH_UNROLL _Pragma("clang loop unroll(full)")

@@ -5,7 +5,7 @@
 #include "bench/bench.h"
 #include "bench/work/lists.h"
 #include "bench/measure/table.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 void bench_put_number(const char *name, double value)
 {

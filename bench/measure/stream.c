@@ -6,6 +6,8 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "bench/measure/clock.h"
+
 enum { CHUNK = 1 << 16 }; /* floats a task: 256 KB an array */
 
 typedef struct stream_run {

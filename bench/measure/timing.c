@@ -1,52 +1,8 @@
 /* Calls, the probes between them, and what is made of their times. */
 #include <math.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "bench/bench.h"
-
-double bench_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_median(size_t n, double *values)
-{
-    qsort(values, n, sizeof *values, compare_doubles);
-    return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-/* ---- Quiet moments ---- */
-
-bench_level bench_between(bench_level before, bench_level after)
-{
-    return (bench_level){fmax(before.peak, after.peak), fmin(before.slowest, after.slowest),
-                         fmin(before.filled, after.filled)};
-}
-
-void bench_learn(bench_known *known, bench_level level, bool absolute)
-{
-    known->slowest = fmax(known->slowest, level.slowest);
-    if (absolute)
-        known->filled = 1;
-    else if (level.slowest >= BENCH_FULL * known->slowest)
-        known->filled = fmax(known->filled, level.filled);
-    known->probes++;
-    known->quiet += bench_is_quiet(known, level);
-}
-
-bool bench_is_quiet(const bench_known *known, bench_level level)
-{
-    return level.filled >= BENCH_FULL * known->filled && level.slowest >= BENCH_CLOCK * known->slowest;
-}
+#include "bench/measure/clock.h"
 
 void bench_settle(bench_run *run)
 {

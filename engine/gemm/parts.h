@@ -1,4 +1,4 @@
-/* What the parts of the GEMM driver share: gemm.c walks over blocks, gemm_layout.c lays operands out for the
+/* What the parts of the GEMM driver share: product.c walks over blocks, layout.c lays operands out for the
  * micro-kernels, packed.c packs weights; attention's tiles are laid out alike (attention_parts.c). Only these four include
  * this header. */
 #ifndef ENGINE_GEMM_PARTS_H

@@ -11,28 +11,10 @@
 
 #include "engine/memory.h"
 #include "model/audio/ffmpeg.h"
+#include "model/audio/resample.h"
+#include "model/audio/wav.h"
 
 enum { HEAD_SIZE = 4096, READ_STEP = 1 << 16 };
-
-void mdl_audio_free(mdl_audio *a)
-{
-    eng_free(a->data);
-    *a = (mdl_audio){0};
-}
-
-void mdl_audio_mix(mdl_audio *a)
-{
-    if (a->channels > 1) {
-        for (size_t i = 0; i < a->samples; i++) {
-            double sum = 0;
-            for (size_t c = 0; c < a->channels; c++) sum += a->data[c * a->stride + i];
-            a->data[i] = (float)(sum / (double)a->channels);
-        }
-    }
-    a->channels = 1;
-}
-
-/* ---- Bytes ---- */
 
 typedef struct byte_block {
     unsigned char *bytes;

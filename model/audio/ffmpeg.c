@@ -13,6 +13,7 @@
 
 #include "engine/memory.h"
 #include "model/audio/child.h"
+#include "model/audio/wav.h"
 
 static const double PATIENCE = 30; /* seconds; a decoder that works writes many times a second */
 static const uint64_t OUTPUT_MAX = UINT64_C(8)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "engine/error.h"
-#include "model/audio/audio.h"
+#include "model/audio/samples.h"
 
 typedef struct mdl_ffmpeg_input {
     const char *name;  /* for messages; its ending tells formats that have no signature (.g722, .sln) */

@@ -22,7 +22,7 @@
 
 #include "engine/math/math.h"
 #include "engine/memory.h"
-#include "model/audio/audio.h"
+#include "model/audio/resample.h"
 #include "model/network/taps.h"
 
 enum { LANES = MDL_TAP_LANES, TABLE_MAX = 1 << 18, INTERPOLATED = 1024 };

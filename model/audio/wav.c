@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
-#include "model/audio/audio.h"
+#include "model/audio/wav.h"
 
 enum { TAG_PCM = 1, TAG_FLOAT = 3, TAG_ALAW = 6, TAG_MULAW = 7, TAG_EXTENSIBLE = 0xFFFE };
 enum { RATE_MIN = 100, RATE_MAX = 768000 }; /* Hz: outside of it the header is damaged, not the recording unusual */

@@ -4,7 +4,7 @@
 #define MODEL_CHECKPOINT_CREATE_H
 
 #include "model/network/model.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 /* The head that is wanted. A field that was not asked for follows the checkpoint's (or config.json's) head, or, for a new
  * head, the default. */

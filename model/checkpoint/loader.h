@@ -65,6 +65,9 @@ float *mdl_loader_read(mdl_loader *l, const char *name, size_t ndim, const size_
 void mdl_loader_list(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, mdl_param_layout layout,
                      float *data, float *grad);
 
+/* Zeros for count gradients in l->memory; NULL when not training, and, with the error set, when out of memory. */
+float *mdl_loader_gradient(mdl_loader *l, size_t count);
+
 /* count floats of l->memory as a parameter of that shape: with a gradient when training, and listed. */
 eng_vector mdl_loader_adopt(mdl_loader *l, const char *name, size_t ndim, const size_t *shape, float *data);
 

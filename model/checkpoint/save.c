@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "engine/memory.h"
-#include "model/config/write.h"
+#include "model/checkpoint/disk_name.h"
 #include "model/checkpoint/save_panels.h"
+#include "model/config/write.h"
 #include "weights/checkpoint.h"
-#include "weights/names.h"
 
 enum { NAME_SIZE = 512 };
 
@@ -107,14 +107,6 @@ static const char *converted_precision(const mdl_model *m)
     for (size_t i = 0; i < m->params.count; i++)
         if (m->params.param[i].packed.panels) return eng_precision_name(m->precision);
     return NULL;
-}
-
-const char *mdl_name_on_disk(const mdl_config *c, const char *name, char *buffer, size_t size)
-{
-    static const char prefix[] = "wavlm.";
-    if (c->head == MDL_HEAD_ODYSSEY && wts_native_name(WTS_LAYOUT_ODYSSEY, name, buffer, size)) return buffer;
-    bool bare = c->head == MDL_HEAD_NONE && strncmp(name, prefix, sizeof prefix - 1) == 0;
-    return bare ? name + sizeof prefix - 1 : name;
 }
 
 static eng_status add_param(wts_writer *w, const mdl_config *c, const mdl_param *p, eng_error *err)

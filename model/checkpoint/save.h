@@ -13,13 +13,6 @@
  * Error: I/O, naming the file; what was there before is then still there. */
 eng_status mdl_model_save(const mdl_model *m, const char *folder, eng_error *err);
 
-/* config.json's text for m, as a heap string (eng_free); NULL when out of memory. */
-char *mdl_config_text(const mdl_config *c);
-
-/* How the model's class spells a parameter: name itself, a part of it, or buffer (size bytes). A bare WavLMModel has no
- * prefix. */
-const char *mdl_name_on_disk(const mdl_config *c, const char *name, char *buffer, size_t size);
-
 /* Writes text to path, whole or not at all. */
 eng_status mdl_write_text(const char *path, const char *text, size_t length, eng_error *err);
 

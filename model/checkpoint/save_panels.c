@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/checkpoint/disk_name.h"
+
 enum { NAME_SIZE = 512, ALIGN = 64, PARTS = 3 };
 
 static bool is_weight(const mdl_param *p)

@@ -3,7 +3,7 @@
 #define MODEL_CHECKPOINT_SAVE_PANELS_H
 
 #include "model/network/model.h"
-#include "model/checkpoint/save.h"
+#include "weights/checkpoint.h"
 
 /* Opens path for a model that mdl_model_load_to_convert loaded, and writes its weights as panels, then everything else
  * in f32. What can be aligned to 64 bytes comes first. On failure *w, if it is set, is the caller's to abandon. */

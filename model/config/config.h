@@ -11,7 +11,7 @@
 #include "kernels/kernels.h"
 #include "model/training/training.h"
 #include "weights/names.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 enum { MDL_MAX_CONVS = 16, MDL_MAX_LABELS = 4096 };
 

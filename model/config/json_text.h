@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 typedef struct mdl_json {
     char *text; /* zero-terminated; the caller's in the end (eng_free) */

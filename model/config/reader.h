@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "engine/error.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 typedef struct mdl_reader {
     const wts_value *value; /* the dict */

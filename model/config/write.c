@@ -1,4 +1,4 @@
-/* config.json and preprocessor_config.json from what config.c made of them. Field names: see config.h. Fields of the
+/* config.json and preprocessor_config.json from what read.c made of them. Field names: see config.h. Fields of the
  * source's config.json that this project does not know are kept: its users' tools may. */
 #include "model/config/write.h"
 
@@ -7,7 +7,6 @@
 
 #include "engine/memory.h"
 #include "model/config/json_text.h"
-#include "model/checkpoint/save.h"
 
 static const char *act_name(kern_act act)
 {

@@ -1,8 +1,11 @@
-/* The texts beside a saved model's weights; config.json's is mdl_config_text (model/checkpoint/save.h). */
+/* The texts beside a saved model's weights. */
 #ifndef MODEL_CONFIG_WRITE_H
 #define MODEL_CONFIG_WRITE_H
 
 #include "model/config/config.h"
+
+/* config.json's text for c, as a heap string (eng_free); NULL when out of memory. */
+char *mdl_config_text(const mdl_config *c);
 
 /* preprocessor_config.json's text for c, as a heap string (eng_free); NULL when out of memory. It is transformers'
  * Wav2Vec2FeatureExtractor. Rules that it cannot say stand in fields of this project's, which transformers steps over and

@@ -1,4 +1,4 @@
-/* The inner loop of the windowed-sinc filters (resample.c, augment_resample.c). */
+/* The inner loop of the windowed-sinc filters (model/audio/resample.c, model/augment/resample.c). */
 #ifndef MODEL_NETWORK_TAPS_H
 #define MODEL_NETWORK_TAPS_H
 

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

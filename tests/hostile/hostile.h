@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PATH_SIZE = 1024 };
+enum { PATH_SIZE = 1024, MESSAGES = 1 << 16 };
 
 typedef struct bytes {
     unsigned char *data; /* and a NUL behind it */
@@ -34,6 +34,25 @@ typedef struct session {
     size_t passed, failed, cases;
 } session;
 
+/* How a program ended. */
+typedef struct outcome {
+    int status, signal;
+    long resident_mb;
+    size_t printed;          /* bytes of stdout */
+    char messages[MESSAGES]; /* stderr */
+} outcome;
+
+/* Ends the program: what could not be done, and errno's reason. */
+void give_up(const char *what);
+
+/* size bytes that are not set; whole files; all give up on an error. The caller frees data. */
+bytes new_bytes(size_t size);
+bytes read_file(const char *path);
+void write_file(const char *path, const void *data, size_t size);
+
+/* splitmix64 */
+uint64_t next_random(session *s);
+
 /* From 0 to n - 1. */
 size_t below(session *s, size_t n);
 
@@ -42,6 +61,9 @@ bytes replaced(const bytes *from, size_t at, size_t old, const void *with, size_
 
 /* Where the JSON value at text[at] ends. */
 size_t value_end(const bytes *text, size_t at);
+
+/* Starts a program, arguments[0], in a folder and waits for its end, within time and memory. */
+void run(const session *s, const char *folder, const char *const *arguments, outcome *o);
 
 /* Runs everything on the damaged file and frees it. */
 void try_file(session *s, const subject *on, const char *what, bytes damaged);

@@ -1,5 +1,5 @@
 /* The specification against values known from elsewhere: hand-computed cases, the formats' definitions, and constants
- * from mathematical tables. The tiers are compared with it by conformance.c. */
+ * from mathematical tables. The tiers are compared with it by conformance/. */
 #include "kernels/spec/spec.h"
 #include "tests/support/compare.h"
 

@@ -7,8 +7,8 @@
 
 #include "engine/memory.h"
 #include "model/config/config.h"
-#include "model/checkpoint/save.h"
-#include "weights/torch/value.h"
+#include "model/config/write.h"
+#include "weights/value.h"
 
 /* Parses and reads; *c is the caller's. preprocessor may be NULL. */
 static eng_status read_config(wts_layout layout, const char *json, const char *preprocessor, mdl_config *c, eng_error *err)

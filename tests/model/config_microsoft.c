@@ -5,7 +5,7 @@
 
 #include "model/config/config.h"
 #include "model/config/microsoft.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 #define GATED "\"relative_position_embedding\": true, \"gru_rel_pos\": true"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/audio/audio.h"
+#include "model/audio/resample.h"
 
 enum { WINDOW = 1600, OFFSET = 400, BIN = MDL_SAMPLE_RATE / WINDOW }; /* output samples; Hz between bins */
 

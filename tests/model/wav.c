@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/audio/audio.h"
+#include "model/audio/wav.h"
 
 /* ---- Building files ---- */
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# convert, and infer, inspect and train on what it writes, as scripts meet them. (The numbers of every model: test_convert.c.)
+# convert, and infer, inspect and train on what it writes, as scripts meet them. (The numbers of every model: tests/model/convert.c.)
 #
 #   convert.sh CONVERT INFER INSPECT TRAIN TESTS    TESTS: this folder
 set -u

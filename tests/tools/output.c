@@ -11,7 +11,7 @@
 
 #include "tests/support/support.h"
 #include "tools/common/output.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 static char *folder; /* a test is a process of its own */
 

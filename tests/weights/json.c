@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 static const wts_value *parse(const char *text, wts_doc **doc)
 {

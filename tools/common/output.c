@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine/memory.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 enum { FIRST_ROOM = 1024 };
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "engine/memory.h"
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 eng_status train_log_open(train_log *log, const char *path, uint64_t bytes, eng_error *err)
 {

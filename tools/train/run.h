@@ -53,6 +53,9 @@ typedef struct train_run {
 /* Seconds of a clock that only goes forward. */
 double train_now(void);
 
+/* Whether standard error is a terminal that gets a line of progress. */
+bool train_shows_progress(const train_run *r);
+
 /* A line on standard error, after the progress line is cleared. */
 void train_say(const train_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -90,7 +93,7 @@ eng_status train_evaluate(train_run *r, const mdl_model *m, train_split split, s
 /* Says what of the options does nothing in this run, and how many recordings are cropped. */
 void train_note_options(const train_run *r);
 
-/* ---- train_state.c: OUT/state.safetensors ---- */
+/* ---- state.c: OUT/state.safetensors ---- */
 
 /* True when there is a state. */
 bool train_state_exists(const train_run *r);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,36 +40,9 @@ double train_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool shows_progress(const train_run *r)
-{
-    return !r->o->quiet && isatty(STDERR_FILENO);
-}
-
-void train_say(const train_run *r, const char *format, ...)
-{
-    va_list args;
-    if (r->o->quiet) return;
-    fputs(shows_progress(r) ? "\r\033[Ktrain: " : "train: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-}
-
-void train_say_skipped(const train_run *r, train_feed *feed)
-{
-    char *skipped = train_feed_skipped(feed);
-    for (char *line = skipped; line && *line;) {
-        size_t length = strcspn(line, "\n");
-        train_say(r, "%.*s", (int)length, line);
-        line += length + (line[length] == '\n');
-    }
-    eng_free(skipped);
-}
-
 static int complain(const train_run *r, int status, const char *message)
 {
-    fprintf(stderr, "%strain: %s\n", shows_progress(r) ? "\r\033[K" : "", message);
+    fprintf(stderr, "%strain: %s\n", train_shows_progress(r) ? "\r\033[K" : "", message);
     return status;
 }
 
@@ -92,7 +64,7 @@ static size_t count_steps(const train_run *r)
 
 static void show_progress(const train_run *r, const train_step_line *line, size_t first)
 {
-    if (!shows_progress(r)) return;
+    if (!train_shows_progress(r)) return;
     double elapsed = train_now() - r->started, done = (double)(line->step - first);
     double left = elapsed / done * (double)(r->total_steps - line->step);
     fprintf(stderr, "\repoch %zu", line->epoch);

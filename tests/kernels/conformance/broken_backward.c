@@ -1,4 +1,4 @@
-/* Deliberately broken kernels of the backward pass; see conformance_broken.c. */
+/* Deliberately broken kernels of the backward pass; see broken.c. */
 #include "kernels/spec/spec.h"
 #include "tests/kernels/conformance/conformance.h"
 

@@ -1,4 +1,4 @@
-/* The instructions of AMX that kernels/avx512_amx.c uses, in plain C, so that conformance can run that file on CPUs
+/* The instructions of AMX that kernels/gemm/avx512_amx.c uses, in plain C, so that conformance can run that file on CPUs
  * without AMX. Included before it (-include), it takes the intrinsics' places; the tests alone are built with it, and
  * one thread at a time runs it.
  *

@@ -1,4 +1,4 @@
-/* The one instruction of AVX512-BF16 that kernels/avx512_bf16.c uses, in plain AVX-512, so that conformance can run
+/* The one instruction of AVX512-BF16 that kernels/gemm/avx512_bf16.c uses, in plain AVX-512, so that conformance can run
  * that file on CPUs without BF16. Included before it (-include), it takes the intrinsic's place; the tests alone are
  * built with it.
  *

@@ -1,4 +1,4 @@
-/* Private to the reading of training lists (train_data.c, train_classes.c, train_msp.c). */
+/* Private to the reading of training lists (load.c, list.c, classes.c, msp.c). */
 #ifndef TOOLS_TRAIN_DATA_LIST_H
 #define TOOLS_TRAIN_DATA_LIST_H
 

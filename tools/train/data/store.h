@@ -1,4 +1,4 @@
-/* Private to train_data and train_feed: the audio of training data, decoded, and kept in memory as far as it fits.
+/* Private to this folder: the audio of training data, decoded, and kept in memory as far as it fits.
  *
  * Nothing is ever thrown out for something newer: an epoch reads every file once, and of a cycle that is too long a
  * cache of the most recent would keep nothing that is asked for next. Samples that are whole 16-bit numbers are kept as

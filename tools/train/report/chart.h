@@ -1,4 +1,4 @@
-/* Line charts over training steps, as inline SVG; for train_report*.c alone. Colours come from the page's style:
+/* Line charts over training steps, as inline SVG; for this folder alone. Colours come from the page's style:
  * classes c0 .. c7. */
 #ifndef TOOLS_TRAIN_REPORT_CHART_H
 #define TOOLS_TRAIN_REPORT_CHART_H

@@ -4,7 +4,7 @@
 #include "tools/train/report/chart.h"
 #include "tools/train/report/parts.h"
 
-/* In user units, as in train_report_chart.c. */
+/* In user units, as in chart.c. */
 enum { WIDTH = 460, LABELS = 108, GAP = 6, MAX_CELL = 64, BAR = 9, MIN_GROUP = 36, MAX_GROUP = 48 };
 enum { LABEL_CHARACTERS = 12, SLANTED_CHARACTERS = 10 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "weights/torch/value.h"
+#include "weights/value.h"
 
 enum { READ_STEP = 1 << 16, FIRST_ROOM = 256 };
 

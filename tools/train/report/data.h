@@ -1,4 +1,4 @@
-/* What metrics.jsonl says about a training, for train_report*.c alone. A line is an object:
+/* What metrics.jsonl says about a training, for this folder alone. A line is an object:
  *   a step        {"step", "epoch", "loss", "lr", "grad_norm", "seconds_audio"}
  *   an evaluation {"step", "epoch", "split", "loss", "count", "best", and for classes "macro_f1", "accuracy", "uar",
  *                  "classes", "precision", "recall", "f1", "confusion", for attributes "ccc": {name: value},

@@ -1,4 +1,4 @@
-/* The parts of the report's page beside its charts; for train_report*.c alone. */
+/* The parts of the report's page beside its charts; for this folder alone. */
 #ifndef TOOLS_TRAIN_REPORT_PARTS_H
 #define TOOLS_TRAIN_REPORT_PARTS_H
 

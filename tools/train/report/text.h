@@ -1,4 +1,4 @@
-/* Text that grows, with what HTML needs; for train_report*.c alone. */
+/* Text that grows, with what HTML needs; for this folder alone. */
 #ifndef TOOLS_TRAIN_REPORT_TEXT_H
 #define TOOLS_TRAIN_REPORT_TEXT_H
 

@@ -1,10 +1,9 @@
 /* Trees of values: ownership, lookup, quoting. */
-#include "weights/torch/value.h"
+#include "weights/doc.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "weights/doc.h"
 #include "weights/names_index.h"
 
 wts_doc *wts_doc_new(void)

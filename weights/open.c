@@ -1,47 +1,9 @@
-/* Checkpoints: which container a file is, and what all containers share. */
+/* Opening a checkpoint, closing it, and finding its tensors by name. */
 #include "weights/checkpoint.h"
 
 #include <string.h>
 
 #include "weights/store.h"
-
-/* ---- What the readers fill ---- */
-
-eng_status wts_store_add_tensor(wts_checkpoint *c, const wts_tensor *t, eng_error *err)
-{
-    wts_store *s = c->store;
-    if (c->count == s->tensor_space) {
-        size_t space = s->tensor_space ? 2 * s->tensor_space : 64;
-        wts_tensor *grown = eng_grow(c->tensors, c->count, space, sizeof *grown);
-        if (!grown) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory for %zu tensors", c->path, space);
-        c->tensors = grown;
-        s->tensor_space = space;
-    }
-    c->tensors[c->count++] = *t;
-    return ENG_OK;
-}
-
-eng_status wts_store_adopt_doc(wts_checkpoint *c, wts_doc *doc, eng_error *err)
-{
-    wts_store *s = c->store;
-    wts_doc **grown = eng_grow(s->docs, s->doc_count, s->doc_count + 1, sizeof(wts_doc *));
-    if (!grown) {
-        wts_doc_free(doc);
-        return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", c->path);
-    }
-    s->docs = grown;
-    s->docs[s->doc_count++] = doc;
-    return ENG_OK;
-}
-
-const char *wts_store_text(wts_checkpoint *c, const char *text, size_t length)
-{
-    char *copy = eng_arena_alloc(&c->store->arena, length + 1, 1);
-    if (!copy) return NULL;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    return copy;
-}
 
 static eng_status build_index(wts_checkpoint *c, eng_error *err)
 {
@@ -55,8 +17,6 @@ static eng_status build_index(wts_checkpoint *c, eng_error *err)
     return ENG_OK;
 }
 
-/* ---- Opening ---- */
-
 static eng_status read_sharded(const wts_mapping *m, wts_checkpoint *c, eng_error *err)
 {
     wts_doc *doc;
@@ -64,15 +24,6 @@ static eng_status read_sharded(const wts_mapping *m, wts_checkpoint *c, eng_erro
     if (status == ENG_OK) status = wts_store_adopt_doc(c, doc, err);
     if (status == ENG_OK) status = wts_shards_read(wts_doc_root(doc), c, err);
     return status;
-}
-
-eng_status wts_container_read(const char *path, const wts_mapping *m, wts_checkpoint *c, eng_error *err)
-{
-    if (m->size >= 4 && memcmp(m->data, "PK\3\4", 4) == 0) return wts_torch_read(path, m, c, err);
-    /* a header's length below 2^48, then the header */
-    if (m->size >= 9 && m->data[8] == '{' && m->data[6] == 0 && m->data[7] == 0)
-        return wts_safetensors_read(path, m, c, err);
-    return wts_fail_foreign(path, m, err);
 }
 
 static eng_status read_any(const wts_mapping *m, wts_checkpoint *c, eng_error *err)

@@ -1,10 +1,9 @@
 /* bench: measures speed, and error beside it. One line a measurement. */
-#include "bench/bench.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/bench.h"
 #include "bench/work/lists.h"
 #include "bench/measure/table.h"
 #include "model/tier.h"

@@ -1,7 +1,7 @@
 /* A tree of values: what a JSON document or the picklable part of a torch checkpoint holds. One owner (the tree's
  * arena-like wts_doc frees everything at once). */
-#ifndef WEIGHTS_TORCH_VALUE_H
-#define WEIGHTS_TORCH_VALUE_H
+#ifndef WEIGHTS_VALUE_H
+#define WEIGHTS_VALUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
