@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "engine/math/math.h"
+
 void eng_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
@@ -81,8 +83,9 @@ void eng_normal(eng_stream s, uint32_t first, size_t n, float *out)
     for (size_t i = 0; i < n; i += 2) {
         uint32_t at = first + (uint32_t)i;
         double u = (word(s, at, block, &cached) + 1.0) * 0x1p-32, v = word(s, at + 1, block, &cached) * 0x1p-32;
-        double radius = sqrt(-2 * log(u)), angle = 6.283185307179586 * v;
-        out[i] = (float)(radius * cos(angle));
-        if (i + 1 < n) out[i + 1] = (float)(radius * sin(angle));
+        double radius = sqrt(-2 * eng_log(u)), sine, cosine;
+        eng_sin_cos(6.283185307179586 * v, &sine, &cosine);
+        out[i] = (float)(radius * cosine);
+        if (i + 1 < n) out[i + 1] = (float)(radius * sine);
     }
 }

@@ -1,6 +1,6 @@
 /* exp, tanh, the sigmoid, GELU and its slope on sixteen floats: one polynomial each, for every tier. The polynomials are
  * fits of our own: weighted least squares on Chebyshev nodes, reweighted towards the minimax error (Lawson), in double,
- * coefficients then rounded to float. Their errors over all floats: tests/README.md ("measured"). */
+ * coefficients then rounded to float. Their errors over all floats: tests/kernels/all_floats.c. */
 #ifndef KERNELS_BODY_MATH_H
 #define KERNELS_BODY_MATH_H
 

@@ -227,7 +227,6 @@ KERN_INLINE f32x16 f32x16_fnma(f32x16 x, f32x16 y, f32x16 z)
     return (f32x16){vfmsq_f32(z.a, x.a, y.a), vfmsq_f32(z.b, x.b, y.b), vfmsq_f32(z.c, x.c, y.c), vfmsq_f32(z.d, x.d, y.d)};
 }
 
-/* The subtrahend changes its sign: compilers make one instruction of both. */
 KERN_INLINE f32x16 f32x16_fms(f32x16 x, f32x16 y, f32x16 z)
 {
     return f32x16_fma(x, y, (f32x16){vnegq_f32(z.a), vnegq_f32(z.b), vnegq_f32(z.c), vnegq_f32(z.d)});
@@ -493,7 +492,7 @@ static inline void block16_transpose_part(size_t rows, size_t columns, size_t ke
                                           size_t ldy)
 {
     const float zero = 0.0f;
-    const size_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    const size_t whole_rows = (rows < kept ? rows : kept) / 4 * 4, whole_columns = columns / 4 * 4;
     for (size_t i = 0; i < whole_rows; i += 4)
         for (size_t j = 0; j < whole_columns; j += 4) block4_transpose(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
     for (size_t j = 0; j < columns; j++)
@@ -503,7 +502,14 @@ static inline void block16_transpose_part(size_t rows, size_t columns, size_t ke
 
 KERN_INLINE void block16_interleave6(const float *x, size_t ldx, float *y)
 {
-    block16_transpose_part(6, 16, 6, x, ldx, y, 6);
+    KERN_UNROLL
+    for (size_t j = 0; j < 16; j += 4) {
+        block4_transpose(x + j, ldx, y + 6 * j, 6);
+        const float32x4_t r4 = vld1q_f32(x + 4 * ldx + j), r5 = vld1q_f32(x + 5 * ldx + j);
+        const float32x4_t low = vzip1q_f32(r4, r5), high = vzip2q_f32(r4, r5);
+        vst1_f32(y + 6 * j + 4, vget_low_f32(low)), vst1_f32(y + 6 * j + 10, vget_high_f32(low));
+        vst1_f32(y + 6 * j + 16, vget_low_f32(high)), vst1_f32(y + 6 * j + 22, vget_high_f32(high));
+    }
 }
 
 #endif

@@ -2,7 +2,7 @@
  *
  * A tier is one header with the functions below, static inline, on types of its own. This file includes the one that the
  * build asks for (-DKERN_VECTOR_AVX512 and so on; portable.h, plain C, where none is asked for) and is their contract.
- * tests/kernels/vocabulary.c holds every tier to it, lane by lane and bit by bit. All tiers give the same bits, but for the
+ * tests/kernels/vocabulary/ holds every tier to it, lane by lane and bit by bit. All tiers give the same bits, but for the
  * sign and payload of a NaN.
  *
  * Types: f32x16, i32x16 (integers of 32 bits, signed or not as the function says), f64x8, mask16 (true or false a lane).
@@ -30,7 +30,7 @@
  *   f32x16_with_sign(v, s)         v, whose sign must be +, with the sign of s
  *   f32x16_sum(v)                  halves: lanes i and i + 8, then i and i + 4, i + 2, i + 1
  *   f32x16_lane0(v)                the first lane, as a float
- *   f32x16_top(v)                  f32x16_max of the same halves: the largest lane; any, where one is NaN
+ *   f32x16_top(v)                  f32x16_max of the same halves: the largest lane
  *
  * Masks
  *   f32x16_less(a, b)  a < b   f32x16_greater(a, b)  a > b   f32x16_not_less(a, b)  !(a < b): so NaN is not less
@@ -58,7 +58,7 @@
  * Blocks, from memory to memory; units of four bytes are copied as they are
  *   block16_transpose(x, ldx, y, ldy)                          y[j * ldy + i] = x[i * ldx + j], i, j < 16
  *   block16_transpose_part(rows, columns, kept, x, ldx, y, ldy)   the same for i < kept, j < columns, all <= 16; zeros
- *                                                              where i >= rows
+ *                                                              where i >= rows; rows may be more than kept
  *   block16_interleave6(x, ldx, y)                             y[6 * j + i] = x[i * ldx + j], i < 6, j < 16
  */
 #ifndef KERNELS_VECTOR_VECTOR_H
@@ -69,8 +69,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Inlined whatever the compiler thinks of it: arguments that are constants at the call are constants inside. */
+/* Inlined whatever the compiler thinks of it: arguments that are constants at the call are constants inside. In plain C
+ * under gcc's address sanitizer the compiler decides: instrumented, and all in one piece, it takes a quarter of an hour a
+ * file. */
+#if defined(__SANITIZE_ADDRESS__) && !defined(KERN_VECTOR_AVX512) && !defined(KERN_VECTOR_AVX2) && !defined(KERN_VECTOR_NEON)
+#define KERN_INLINE static inline __attribute__((unused))
+#else
 #define KERN_INLINE static inline __attribute__((always_inline))
+#endif
 
 /* Unrolls a loop of constant length whole, so that arrays of vectors are registers. Each compiler ignores the other's. */
 #ifdef __clang__

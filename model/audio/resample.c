@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "engine/memory.h"
 #include "model/audio/resample.h"
 #include "model/network/taps.h"
@@ -56,7 +57,7 @@ static void fill_row(const resampler *r, double fraction, double cutoff, double 
         double u = fraction + (double)r->half - 1 - (double)j;
         double w = 1 - (u / width) * (u / width);
         double angle = PI * cutoff * u;
-        double sinc = fabs(angle) < 1e-9 ? 1 : sin(angle) / angle;
+        double sinc = fabs(angle) < 1e-9 ? 1 : eng_sin(angle) / angle;
         scratch[j] = w <= 0 ? 0 : sinc * bessel_i0(beta * sqrt(w));
         sum += scratch[j];
     }

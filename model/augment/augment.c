@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "model/augment/parts.h"
 
 enum { PURPOSE_CHOICE = 0x41470000, PURPOSE_NOISE }; /* 0x4147xxxx is augmentation's */
@@ -73,16 +74,16 @@ static plan draw(const mdl_augmentation *a, eng_stream s, size_t count, size_t m
     eng_uniform(s, 0, DRAWS, u);
     plan p = {
         .speed = between(1 - a->speed, 1 + a->speed, u[DRAW_SPEED]),
-        .pitch = exp2(between(-a->pitch, a->pitch, u[DRAW_PITCH]) / 12),
-        .gain = pow(10, between(-a->gain_db, a->gain_db, u[DRAW_GAIN]) / 20),
+        .pitch = eng_exp2(between(-a->pitch, a->pitch, u[DRAW_PITCH]) / 12),
+        .gain = eng_pow(10, between(-a->gain_db, a->gain_db, u[DRAW_GAIN]) / 20),
         .noise = (double)u[DRAW_HAS_NOISE] < a->noise_prob,
         .snr = between(a->snr_low, a->snr_high, u[DRAW_SNR]),
         .exponent = between(0, STEEPEST, u[DRAW_EXPONENT]),
     };
     p.equalised = a->equalise_db > 0;
     for (int k = 0; k < MDL_AUGMENT_BANDS; k++) {
-        double octaves = log2(band_high[k] / band_low[k]);
-        p.band[k].frequency = band_low[k] * exp2(octaves * (double)u[DRAW_BANDS + 2 * k]);
+        double octaves = eng_log2(band_high[k] / band_low[k]);
+        p.band[k].frequency = band_low[k] * eng_exp2(octaves * (double)u[DRAW_BANDS + 2 * k]);
         p.band[k].gain_db = between(-a->equalise_db, a->equalise_db, u[DRAW_BANDS + 2 * k + 1]);
     }
     p.whole = p.count = scaled_length(count, p.speed);

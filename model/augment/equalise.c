@@ -2,10 +2,11 @@
  * peaks an octave and a half wide (R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients"). */
 #include <math.h>
 
+#include "engine/math/math.h"
 #include "model/audio/audio.h"
 #include "model/augment/parts.h"
 
-static const double PI = 3.14159265358979323846;
+static const double PI = 3.14159265358979323846, LN2 = 0.69314718055994530942;
 
 /* y[i] = (b0 x[i] + b1 x[i-1] + b2 x[i-2] - a1 y[i-1] - a2 y[i-2]) / a0 */
 typedef struct biquad {
@@ -14,15 +15,18 @@ typedef struct biquad {
 
 static biquad peak(double w, double amplitude)
 {
-    double alpha = sin(w) * sinh(log(2) / 2 * 1.5 * w / sin(w)), c = -2 * cos(w);
+    double sine, cosine;
+    eng_sin_cos(w, &sine, &cosine);
+    double alpha = sine * eng_sinh(LN2 / 2 * 1.5 * w / sine), c = -2 * cosine;
     return (biquad){1 + alpha * amplitude, c, 1 - alpha * amplitude, 1 + alpha / amplitude, c, 1 - alpha / amplitude};
 }
 
 /* side 1: the low shelf, -1: the high one; slope 1. */
 static biquad shelf(double w, double amplitude, double side)
 {
-    double plus = amplitude + 1, minus = amplitude - 1, c = side * cos(w);
-    double edge = 2 * sqrt(amplitude) * sin(w) / 2 * sqrt(2);
+    double plus = amplitude + 1, minus = amplitude - 1, sine, cosine;
+    eng_sin_cos(w, &sine, &cosine);
+    double c = side * cosine, edge = 2 * sqrt(amplitude) * sine / 2 * sqrt(2);
     return (biquad){amplitude * (plus - minus * c + edge), side * 2 * amplitude * (minus - plus * c),
                     amplitude * (plus - minus * c - edge), plus + minus * c + edge,
                     side * -2 * (minus + plus * c),        plus + minus * c - edge};
@@ -45,7 +49,7 @@ static void filter(const biquad *f, size_t n, float *x)
 void mdl_augment_equalise(const mdl_augment_band band[MDL_AUGMENT_BANDS], size_t n, float *x)
 {
     for (int k = 0; k < MDL_AUGMENT_BANDS; k++) {
-        double w = 2 * PI * band[k].frequency / MDL_SAMPLE_RATE, amplitude = pow(10, band[k].gain_db / 40);
+        double w = 2 * PI * band[k].frequency / MDL_SAMPLE_RATE, amplitude = eng_pow(10, band[k].gain_db / 40);
         bool low = k == 0, high = k == MDL_AUGMENT_BANDS - 1;
         biquad f = low || high ? shelf(w, amplitude, low ? 1 : -1) : peak(w, amplitude);
         if (band[k].gain_db != 0) filter(&f, n, x);

@@ -5,6 +5,7 @@
  * the next pole: one pole is left, brown. Below LOWEST the noise is white: no drift. */
 #include <math.h>
 
+#include "engine/math/math.h"
 #include "engine/memory.h"
 #include "model/audio/audio.h"
 #include "model/augment/parts.h"
@@ -25,9 +26,9 @@ static void colour(double exponent, float *x, size_t n)
 {
     double pole[SECTIONS], zero[SECTIONS], last_in[SECTIONS] = {0}, last_out[SECTIONS] = {0};
     for (int k = 0; k < SECTIONS; k++) {
-        double frequency = LOWEST * exp2(k);
-        pole[k] = exp(-2 * PI * frequency / MDL_SAMPLE_RATE);
-        zero[k] = exp(-2 * PI * frequency * exp2(exponent / 2) / MDL_SAMPLE_RATE);
+        double frequency = LOWEST * eng_exp2(k);
+        pole[k] = eng_exp(-2 * PI * frequency / MDL_SAMPLE_RATE);
+        zero[k] = eng_exp(-2 * PI * frequency * eng_exp2(exponent / 2) / MDL_SAMPLE_RATE);
     }
     for (size_t i = 0; i < n; i++) {
         double v = x[i];
@@ -51,7 +52,7 @@ eng_status mdl_augment_noise(eng_stream s, double exponent, double snr_db, size_
     eng_normal(s, 0, drawn, noise);
     colour(exponent, noise, drawn);
     const float *settled = noise + WARM_UP;
-    double scale = sqrt(signal / power(settled, n)) * pow(10, -snr_db / 20);
+    double scale = sqrt(signal / power(settled, n)) * eng_pow(10, -snr_db / 20);
     if (isfinite(scale))
         for (size_t i = 0; i < n; i++) x[i] = (float)(x[i] + scale * settled[i]);
     eng_free(noise);

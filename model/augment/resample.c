@@ -13,6 +13,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "engine/memory.h"
 #include "model/augment/parts.h"
 #include "model/network/taps.h"
@@ -46,7 +47,7 @@ static void fill_row(const tap_table *t, double fraction, double cutoff, double 
     for (size_t j = 0; j < t->taps; j++) {
         double u = fraction + (double)t->half - 1 - (double)j;
         double w = 1 - (u / width) * (u / width), angle = PI * cutoff * u;
-        row[j] = w <= 0 ? 0 : (fabs(angle) < 1e-9 ? 1 : sin(angle) / angle) * bessel_i0(beta * sqrt(w));
+        row[j] = w <= 0 ? 0 : (fabs(angle) < 1e-9 ? 1 : eng_sin(angle) / angle) * bessel_i0(beta * sqrt(w));
         sum += row[j];
     }
     for (size_t j = 0; j < t->taps; j++) row[j] /= sum;

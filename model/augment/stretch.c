@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "engine/memory.h"
 #include "model/augment/parts.h"
 
@@ -56,7 +57,7 @@ static void add_frame(const float *x, const float *rise, bool first, size_t room
 eng_status mdl_augment_stretch(const float *in, size_t count, double stretch, size_t n, float *out, eng_error *err)
 {
     float rise[HOP], *padded = NULL;
-    for (size_t j = 0; j < HOP; j++) rise[j] = (float)(0.5 - 0.5 * cos(PI * ((double)j + 0.5) / HOP));
+    for (size_t j = 0; j < HOP; j++) rise[j] = (float)(0.5 - 0.5 * eng_cos(PI * ((double)j + 0.5) / HOP));
     if (count < FRAME) {
         padded = eng_alloc_zero(FRAME, sizeof *padded);
         if (!padded) return eng_fail(err, ENG_E_MEMORY, "out of memory to change a pitch");

@@ -1,6 +1,6 @@
-#include <math.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "engine/ops/reduce.h"
 #include "engine/tape.h"
 #include "model/network/forward.h"
@@ -10,9 +10,9 @@ size_t mdl_relative_bucket(size_t buckets, size_t max_distance, ptrdiff_t distan
     size_t half = buckets / 2, exact = half / 2, bucket = distance > 0 ? half : 0;
     size_t d = (size_t)(distance < 0 ? -distance : distance);
     if (d < exact) return bucket + d;
-    /* in float, as the reference computes it */
-    float steps = logf((float)d / (float)exact) / (float)log((double)max_distance / (double)exact) *
-                  (float)(half - exact);
+    /* in float, as the reference computes it, whose float logarithm has rounding errors of its own */
+    float steps = (float)eng_log((float)d / (float)exact) /
+                  (float)eng_log((double)max_distance / (double)exact) * (float)(half - exact);
     size_t large = (size_t)((float)exact + steps);
     return bucket + (large < half - 1 ? large : half - 1);
 }

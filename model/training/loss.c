@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "engine/math/math.h"
+
 /* ---- Cross-entropy and focal loss ----
  * With q[c] = class_weight[c] t[c] / divisor and f(p) = -(1 - p)^gamma log p:
  *   loss = sum of q[c] f(p[c])
@@ -31,14 +33,14 @@ static double log_sum(size_t n, const float *x)
     double most = -INFINITY, sum = 0;
     for (size_t i = 0; i < n; i++)
         if (x[i] > most) most = x[i];
-    for (size_t i = 0; i < n; i++) sum += exp(x[i] - most);
-    return most + log(sum);
+    for (size_t i = 0; i < n; i++) sum += eng_exp(x[i] - most);
+    return most + eng_log(sum);
 }
 
 /* f and h at p = exp(log_p). 1 - p by expm1, so that it keeps its digits where p is nearly 1. */
 static void focal(double log_p, double gamma, double *f, double *h)
 {
-    double p = exp(log_p), rest = -expm1(log_p);
+    double p = eng_exp(log_p), rest = -eng_expm1(log_p);
     if (gamma == 0) {
         *f = -log_p;
         *h = -1;
@@ -46,7 +48,7 @@ static void focal(double log_p, double gamma, double *f, double *h)
         *f = 0;
         *h = 0;
     } else {
-        double power = pow(rest, gamma);
+        double power = eng_pow(rest, gamma);
         *f = -power * log_p;
         *h = (p > 0 ? gamma * power / rest * p * log_p : 0) - power;
     }
@@ -67,7 +69,7 @@ static double utterance_loss(size_t n, const float *x, loss_target t, const mdl_
     for (size_t c = 0; c < n; c++) {
         double q = target_weight(o, t, n, c);
         focal(x[c] - log_total, o->gamma, &f, &h);
-        grad[c] += (float)(factor * ((q == 0 ? 0 : q * h) - exp(x[c] - log_total) * pull));
+        grad[c] += (float)(factor * ((q == 0 ? 0 : q * h) - eng_exp(x[c] - log_total) * pull));
     }
     return loss;
 }

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/math/math.h"
+
 enum { PIECE = 1 << 16 };
 
 mdl_adamw mdl_adamw_defaults(void)
@@ -94,8 +96,8 @@ double mdl_gradient_norm(const mdl_params *p, eng_context *ctx)
 static kern_adamw step_constants(const mdl_adamw *a, double rate, double t, double gradient_scale)
 {
     return (kern_adamw){.decay = (float)(1 - rate * a->weight_decay),
-                        .step_size = (float)(rate / (1 - pow(a->beta1, t))),
-                        .root = (float)sqrt(1 - pow(a->beta2, t)),
+                        .step_size = (float)(rate / (1 - eng_pow(a->beta1, t))),
+                        .root = (float)sqrt(1 - eng_pow(a->beta2, t)),
                         .eps = (float)a->eps,
                         .beta1 = (float)a->beta1,
                         .one_minus_beta1 = (float)(1 - a->beta1),

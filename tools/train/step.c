@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "tools/train/run.h"
 
 /* ---- What a batch asks for ---- */
@@ -74,7 +75,7 @@ static double rate_share(const train_run *r, size_t step)
     if (o->schedule == TRAIN_CONSTANT || total <= warm) return 1;
     double done = (at - warm) / (total - warm);
     if (done > 1) done = 1;
-    return o->schedule == TRAIN_LINEAR ? 1 - done : 0.5 * (1 + cos(M_PI * done));
+    return o->schedule == TRAIN_LINEAR ? 1 - done : 0.5 * (1 + eng_cos(M_PI * done));
 }
 
 double train_rate(const train_run *r, size_t step)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "engine/memory.h"
 
 /* In user units: the page scales the SVG to the width of its column. */
@@ -66,7 +67,7 @@ static int tick_count(const axis *a)
 /* 1, 2 or 5 times a power of ten, so that about `wanted` ticks fit; not below least. */
 static void choose_step(axis *a, double wanted, double least)
 {
-    double raw = (a->high - a->low) / wanted, power = pow(10, floor(log10(raw))), rest = raw / power;
+    double raw = (a->high - a->low) / wanted, power = eng_pow(10, floor(eng_log10(raw))), rest = raw / power;
     a->step = fmax((rest <= 1.5 ? 1 : rest <= 3.5 ? 2 : rest <= 7.5 ? 5 : 10) * power, least);
 }
 
