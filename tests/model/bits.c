@@ -9,7 +9,7 @@
 
 #include "engine/memory.h"
 #include "engine/random.h"
-#include "model/audio/audio.h"
+#include "model/audio/resample.h"
 #include "model/augment/augment.h"
 #include "model/network/forward.h"
 #include "model/training/loss.h"
