@@ -10,7 +10,7 @@
 #include "tools/train/data/data.h"
 #include "tools/train/data/feed.h"
 #include "tools/train/log.h"
-#include "tools/train/options.h"
+#include "tools/train/options/options.h"
 
 /* How far the run is: together with the parameters and the optimizer's moments, all that a later step depends on. */
 typedef struct train_position {

@@ -1,6 +1,6 @@
 /* What `train` was asked for. */
-#ifndef TOOLS_TRAIN_OPTIONS_H
-#define TOOLS_TRAIN_OPTIONS_H
+#ifndef TOOLS_TRAIN_OPTIONS_OPTIONS_H
+#define TOOLS_TRAIN_OPTIONS_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

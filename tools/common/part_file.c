@@ -1,0 +1,98 @@
+#include "tools/common/part_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/memory.h"
+
+/* write without SIGPIPE: a signal that this call caused is taken back before anyone sees it. */
+static ssize_t write_quietly(int fd, const char *bytes, size_t size)
+{
+    sigset_t pipe_signal, before, pending;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    ssize_t n = write(fd, bytes, size);
+    int saved = errno;
+    if (n < 0 && saved == EPIPE && !sigismember(&pending, SIGPIPE)) {
+        const struct timespec now = {0, 0};
+        while (sigtimedwait(&pipe_signal, NULL, &now) < 0 && errno == EINTR) continue;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return n;
+}
+
+eng_status tool_part_file_write(tool_part_file *f, const char *bytes, size_t size, eng_error *err)
+{
+    while (size) {
+        ssize_t n = write_quietly(f->fd, bytes, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->name, strerror(errno));
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return ENG_OK;
+}
+
+eng_status tool_part_file_open(tool_part_file *f, const char *path, eng_error *err)
+{
+    *f = (tool_part_file){.fd = -1};
+    f->is_stdout = !path || strcmp(path, "-") == 0;
+    f->name = eng_strdup(f->is_stdout ? "standard output" : path);
+    if (!f->name) return eng_fail(err, ENG_E_MEMORY, "out of memory");
+    if (f->is_stdout) {
+        f->fd = STDOUT_FILENO;
+        return ENG_OK;
+    }
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    if (exists && !S_ISREG(info.st_mode)) {
+        f->fd = open(path, O_WRONLY | O_CLOEXEC);
+    } else {
+        char buffer[PATH_MAX];
+        char *target = exists ? realpath(path, buffer) : NULL; /* a link stays one: the file behind it is replaced */
+        f->final = eng_strdup(target ? target : path);
+        size_t size = f->final ? strlen(f->final) + sizeof ".part" : 0;
+        f->part = eng_alloc(size, 1);
+        if (!f->final || !f->part) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+        snprintf(f->part, size, "%s.part", f->final);
+        f->fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    }
+    if (f->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part ? f->part : path, strerror(errno));
+    return ENG_OK;
+}
+
+eng_status tool_part_file_close(tool_part_file *f, eng_error *err)
+{
+    eng_status status = ENG_OK;
+    if (f->final && fsync(f->fd) != 0 && errno != EINVAL)
+        status = eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
+    if (!f->is_stdout) {
+        int failed = close(f->fd);
+        f->fd = -1;
+        if (failed && !status) status = eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->name, strerror(errno));
+    }
+    if (!status && f->final && rename(f->part, f->final) != 0)
+        status = eng_fail(err, ENG_E_IO, "%s: cannot rename to %s: %s", f->part, f->final, strerror(errno));
+    tool_part_file_abandon(f);
+    return status;
+}
+
+void tool_part_file_abandon(tool_part_file *f)
+{
+    if (f->fd >= 0 && !f->is_stdout) close(f->fd);
+    eng_free(f->name);
+    eng_free(f->final);
+    eng_free(f->part);
+    *f = (tool_part_file){.fd = -1};
+}
