@@ -88,7 +88,7 @@ typedef void (*bench_fn)(void *arg);
 /* ---- Probes (quiet.h) ---- */
 
 /* Runs the loops on `threads` (1: the caller, or all of the pool) at once; of the tier's vector width, or of the best
- * tier of this machine for the scalar one. Takes about 0.3 ms, and as much again where `precision` has a peak of its
+ * tier of this machine for the portable one. Takes about 0.3 ms, and as much again where `precision` has a peak of its
  * own. */
 bench_level bench_probe(bench_run *run, size_t threads, eng_precision precision);
 

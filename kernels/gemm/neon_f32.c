@@ -3,7 +3,7 @@
  * A row's next four values sit in one register and are multiplied in by lane, which costs a core's vector pipes
  * nothing (a broadcasting load would take one of them on many cores). To fit 24 accumulators, four rows of A and three
  * vectors of B into 32 registers, the rows are done in two halves, each reading the four rows of B again from L1.
- * Each element is one chain vfmaq over ascending k, so the bits are those of fmaf in the scalar tier. */
+ * Each element is one chain vfmaq over ascending k, so the bits are those of fmaf. */
 #include "kernels/gemm/neon.h"
 #include "kernels/tiers.h"
 
