@@ -21,6 +21,13 @@ kern_table support_table(void)
     return k;
 }
 
+kern_table support_portable(void)
+{
+    kern_table k = {0};
+    cr_assert(kern_table_fill(&k, KERN_TIER_PORTABLE, 0));
+    return k;
+}
+
 bool support_emulated(void)
 {
     const char *emulated = getenv("WLM_TEST_EMULATED");

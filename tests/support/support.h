@@ -7,6 +7,9 @@
 /* The tier that WLM_CPU names (none: the best here). Skips the running test, visibly, where the CPU lacks it. */
 kern_table support_table(void);
 
+/* The tier without SIMD. */
+kern_table support_portable(void);
+
 /* Under an emulator everything takes tens of times as long (WLM_TEST_EMULATED, which meson sets in a cross build): tests
  * that repeat one comparison a thousand times then do it less often. What they demand of each stays the same. */
 bool support_emulated(void);

@@ -1,4 +1,4 @@
-/* report.html from metrics.jsonl: the log as it is read, and the page as a browser would take it apart. */
+/* report.html from metrics.jsonl, as a browser would take it apart. */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <math.h>
@@ -8,48 +8,11 @@
 
 #include "engine/memory.h"
 #include "tests/support/files.h"
+#include "tests/support/report_files.h"
 #include "tests/support/support.h"
-#include "tools/train/report/report.h"
 #include "tools/train/report/chart.h"
 #include "tools/train/report/data.h"
-
-#define STEP(n, epoch, loss) "{\"step\":" #n ",\"epoch\":" #epoch ",\"loss\":" #loss ",\"lr\":1e-05}\n"
-#define DEV(n, f1, rest) "{\"step\":" #n ",\"epoch\":1,\"split\":\"dev\",\"loss\":1.5,\"macro_f1\":" #f1 rest "}\n"
-#define BEST ",\"best\":true"
-
-static const char classes[] =
-    "{\"step\":2,\"epoch\":1,\"split\":\"dev\",\"loss\":1.5,\"macro_f1\":0.3125,\"accuracy\":0.35,\"uar\":0.33,"
-    "\"classes\":[\"anger\",\"happy\",\"sad\"],\"precision\":[0.5,0.25,0],\"recall\":[1,0.125,0],"
-    "\"f1\":[0.667,0.167,0],\"confusion\":[[17,1,2],[4,5,31],[0,0,0]],\"count\":60,\"best\":true}\n";
-
-/* ---- Files ---- */
-
-typedef struct files {
-    char *folder;
-    char metrics[600], page[600];
-} files;
-
-static files files_new(const char *text, size_t size)
-{
-    files f = {.folder = support_temporary()};
-    snprintf(f.metrics, sizeof f.metrics, "%s/metrics.jsonl", f.folder);
-    snprintf(f.page, sizeof f.page, "%s/report.html", f.folder);
-    bytes b = {0};
-    bytes_add(&b, text, size);
-    bytes_write(&b, f.metrics);
-    bytes_free(&b);
-    return f;
-}
-
-static train_report_log log_of(const char *text)
-{
-    files f = files_new(text, strlen(text));
-    train_report_log log;
-    eng_error err = {0};
-    cr_assert_eq(train_report_log_read(&log, f.metrics, &err), ENG_OK, "%s", err.message);
-    support_remove(f.folder);
-    return log;
-}
+#include "tools/train/report/report.h"
 
 /* ---- A page, checked ---- */
 
@@ -133,7 +96,7 @@ static void check_page(const char *page)
 static bytes page_of(const char *metrics, size_t size, const char *title)
 {
     static const train_report_fact facts[] = {{"Model", "wavlm-large"}, {"Data <&>", "\"a\" & 'b' <c>"}};
-    files f = files_new(metrics, size);
+    report_files f = report_files_new(metrics, size);
     eng_error err = {0};
     cr_assert_eq(train_report_write(f.metrics, f.page, title, facts, 2, &err), ENG_OK, "%s", err.message);
     bytes page = bytes_read(f.page);
@@ -162,132 +125,6 @@ static void page_lacks(bytes page, const char *what)
     cr_assert(!strstr((char *)page.data, what), "the page has %s", what);
 }
 
-/* ---- The log ---- */
-
-Test(report, a_log_is_read)
-{
-    char text[2000];
-    snprintf(text, sizeof text, "%s%s%s",
-             "{\"step\":1,\"epoch\":1,\"loss\":1.75,\"lr\":1e-05,\"grad_norm\":2.5,\"seconds_audio\":40.5}\n",
-             STEP(2, 1, 1.5), classes);
-    train_report_log log = log_of(text);
-    cr_assert(log.step_count == 2 && log.evaluation_count == 1 && log.split_count == 1 && log.skipped == 0);
-    const train_report_step *s = log.step;
-    cr_assert(s->step == 1 && s->epoch == 1 && s->loss == 1.75 && s->rate == 1e-5 && s->grad_norm == 2.5);
-    cr_assert(s->seconds == 40.5 && isnan(s[1].grad_norm) && isnan(s[1].seconds));
-    const train_report_evaluation *e = log.evaluation;
-    cr_assert_str_eq(log.split[e->split], "dev");
-    cr_assert(e->step == 2 && e->loss == 1.5 && e->count == 60 && e->best && e->macro_f1 == 0.3125);
-    cr_assert(e->accuracy == 0.35 && e->uar == 0.33 && isnan(e->ccc_mean) && e->attributes == 0 && e->classes == 3);
-    cr_assert_str_eq(e->class_name[1], "happy");
-    cr_assert(e->precision[0] == 0.5 && e->recall[1] == 0.125 && e->f1[2] == 0 && e->confusion[5] == 31);
-    cr_assert(train_report_best(&log, 0) == e && train_report_score(e) == 0.3125);
-    train_report_log_fini(&log);
-}
-
-Test(report, attributes_are_read)
-{
-    train_report_log log = log_of("{\"step\":4,\"epoch\":2,\"split\":\"test\",\"loss\":0.5,\"ccc\":{\"arousal\":0.5,"
-                                  "\"dominance\":null,\"valence\":-0.25},\"ccc_mean\":0.125,\"count\":3}\n");
-    const train_report_evaluation *e = log.evaluation;
-    cr_assert(log.evaluation_count == 1 && e->attributes == 3 && e->classes == 0 && !e->best);
-    cr_assert_str_eq(e->attribute[2], "valence");
-    cr_assert(e->ccc[0] == 0.5 && isnan(e->ccc[1]) && e->ccc[2] == -0.25);
-    cr_assert(train_report_score(e) == 0.125 && isnan(e->macro_f1));
-    train_report_log_fini(&log);
-}
-
-Test(report, a_resumed_run_counts_once)
-{
-    train_report_log log = log_of(STEP(1, 1, 9) STEP(2, 1, 9) DEV(2, 0.1, BEST) STEP(3, 2, 9) STEP(4, 2, 9)
-                                      DEV(4, 0.9, BEST) STEP(3, 2, 5) STEP(4, 2, 4) DEV(4, 0.2, BEST) STEP(5, 3, 3));
-    cr_assert(log.step_count == 5 && log.evaluation_count == 2 && log.skipped == 0);
-    const double losses[] = {9, 9, 5, 4, 3};
-    for (size_t i = 0; i < 5; i++) cr_assert(log.step[i].step == (double)i + 1 && log.step[i].loss == losses[i]);
-    cr_assert(log.evaluation[0].macro_f1 == 0.1 && log.evaluation[1].macro_f1 == 0.2);
-    train_report_log_fini(&log);
-    log = log_of(STEP(1, 1, 9) DEV(1, 0.1, BEST) DEV(1, 0.3, BEST) STEP(2, 1, 8)); /* resumed between the two */
-    cr_assert(log.evaluation_count == 1 && log.evaluation[0].macro_f1 == 0.3 && log.step_count == 2);
-    train_report_log_fini(&log);
-}
-
-Test(report, the_best_evaluation_of_each_split)
-{
-    train_report_log log =
-        log_of(DEV(1, 0.1, BEST) DEV(2, 0.3, BEST)
-                   DEV(3, 0.2, ",\"best\":false") "{\"step\":1,\"split\":\"test\",\"macro_f1\":0.4}\n{\"step\":2,"
-                                                  "\"split\":\"test\",\"macro_f1\":0.5}\n"
-                                                  "{\"step\":3,\"split\":\"test\",\"macro_f1\":0.6}\n{\"step\":1,"
-                                                  "\"split\":\"other\",\"macro_f1\":0.7}\n");
-    cr_assert_eq(log.split_count, 3);
-    cr_assert(train_report_best(&log, 0)->macro_f1 == 0.3); /* the last that was best */
-    cr_assert(train_report_best(&log, 1)->macro_f1 == 0.5); /* at its step */
-    cr_assert(train_report_best(&log, 2)->macro_f1 == 0.7); /* all there is */
-    cr_assert_null(train_report_best(&log, 3));
-    train_report_log_fini(&log);
-}
-
-/* None of these is a step or an evaluation; the file goes on behind them. */
-Test(report, hostile_lines_are_skipped)
-{
-    static const char *const lines[] = {
-        "{",
-        "}",
-        "nonsense",
-        "[]",
-        "[1,2",
-        "null",
-        "17",
-        "\"step\"",
-        "{}",
-        "{\"step\":null}",
-        "{\"step\":\"1\"}",
-        "{\"step\":-1}",
-        "{\"step\":NaN}",
-        "{\"step\":1e300}",
-        "{\"step\":1,\"step\":2}",
-        "{\"step\":1,\"split\":7}",
-        "{\"step\":1,\"split\":null}",
-        "{\"step\":1,\"split\":[\"dev\"]}",
-        "{\"step\":1,\"loss\":1.5,\"epo",
-        "\xFF\xFE{\"step\":1}",
-        "{\"step\":1,\"split\":\"d\\u0000v\"}",
-    };
-    const size_t count = sizeof lines / sizeof *lines;
-    bytes b = {0};
-    for (size_t i = 0; i < count; i++) {
-        bytes_text(&b, lines[i]);
-        bytes_text(&b, i % 2 ? "\n" : "\r\n\n  \n");
-    }
-    bytes_text(&b, STEP(7, 1, 2) "{\"step\":8,\"loss\":1");
-    bytes_add(&b, "", 1);
-    train_report_log log = log_of((char *)b.data);
-    cr_assert_eq(log.skipped, count + 1, "%zu lines", log.skipped);
-    cr_assert(log.step_count == 1 && log.step[0].step == 7 && log.evaluation_count == 0);
-    train_report_log_fini(&log);
-    bytes_free(&b);
-}
-
-Test(report, members_of_another_kind_are_absent)
-{
-    train_report_log log = log_of(
-        "{\"step\":1,\"loss\":\"x\",\"lr\":[1],\"epoch\":{},\"grad_norm\":Infinity,\"seconds_audio\":1e99}\n"
-        "{\"step\":1,\"split\":\"a\",\"best\":1,\"classes\":\"x\",\"ccc\":[1],\"f1\":3,\"count\":true}\n"
-        "{\"step\":1,\"split\":\"b\",\"classes\":[1,2],\"f1\":[1,2]}\n"
-        "{\"step\":1,\"split\":\"c\",\"classes\":[\"p\",\"q\"],\"f1\":[1],\"precision\":[1,2,3],\"recall\":[null,0.5],"
-        "\"confusion\":[[1,2],[3]]}\n"
-        "{\"step\":1,\"split\":\"d\",\"classes\":[\"p\"],\"confusion\":[[-1]]}\n");
-    cr_assert(log.step_count == 1 && log.evaluation_count == 4 && log.skipped == 0);
-    const train_report_step *s = log.step;
-    cr_assert(isnan(s->loss) && isnan(s->rate) && isnan(s->epoch) && isnan(s->grad_norm) && isnan(s->seconds));
-    const train_report_evaluation *e = log.evaluation;
-    cr_assert(e[0].classes == 0 && !e[0].best && e[0].attributes == 0 && isnan(e[0].count) && e[1].classes == 0);
-    cr_assert(e[2].classes == 2 && !e[2].f1 && !e[2].precision && !e[2].confusion);
-    cr_assert(isnan(e[2].recall[0]) && e[2].recall[1] == 0.5);
-    cr_assert(e[3].classes == 1 && !e[3].confusion);
-    train_report_log_fini(&log);
-}
-
 /* ---- The page ---- */
 
 Test(report, everything_is_on_the_page)
@@ -299,7 +136,7 @@ Test(report, everything_is_on_the_page)
                  "{\"step\":%d,\"epoch\":%d,\"loss\":%g,\"lr\":1e-05,\"grad_norm\":%g,\"seconds_audio\":72}\n", i,
                  (i - 1) / 25 + 1, 2 - i * 0.01, 1 + i * 0.1);
         bytes_text(&b, line);
-        if (i == 2) bytes_text(&b, classes);
+        if (i == 2) bytes_text(&b, report_classes);
     }
     bytes page = page_of((char *)b.data, b.size, "Seven <emotions> & more");
     page_has(page, "<title>Seven &lt;emotions&gt; &amp; more</title>");
@@ -524,7 +361,7 @@ Test(report, axis_numbers)
 
 Test(report, what_cannot_be_read_or_written_is_an_error)
 {
-    files f = files_new(STEP(1, 1, 1), strlen(STEP(1, 1, 1)));
+    report_files f = report_files_new(STEP(1, 1, 1), strlen(STEP(1, 1, 1)));
     eng_error err = {0};
     char path[700];
     snprintf(path, sizeof path, "%s/absent.jsonl", f.folder);

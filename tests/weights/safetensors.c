@@ -11,13 +11,6 @@
 #include "tests/support/support.h"
 #include "weights/folder.h"
 
-static kern_table portable(void)
-{
-    kern_table k = {0};
-    cr_assert(kern_table_fill(&k, KERN_TIER_PORTABLE, 0));
-    return k;
-}
-
 static const char *in(const char *folder, const char *name)
 {
     static char paths[8][600];
@@ -47,7 +40,7 @@ Test(safetensors, golden)
     cr_assert_null(wts_checkpoint_find(&c, "encoder"));
     /* dropped pages come back */
     float before[2], after[2];
-    kern_table k = portable();
+    kern_table k = support_portable();
     cr_assert_eq(wts_tensor_read_f32(t, &k, 100, 2, before, &err), ENG_OK);
     for (size_t i = 0; i < c.count; i++) wts_tensor_drop_pages(&c.tensors[i]);
     cr_assert_eq(wts_tensor_read_f32(t, &k, 100, 2, after, &err), ENG_OK);
@@ -72,7 +65,7 @@ Test(safetensors, conversions)
         const void *data;
         size_t size;
     } rows[] = {{"F32", expected, 4}, {"F16", f16, 2}, {"BF16", bf16, 2}, {"F64", f64, 8}};
-    kern_table k = portable();
+    kern_table k = support_portable();
     for (size_t r = 0; r < 4; r++)
         for (size_t shift = 0; shift < 8; shift++) {
             char header[200];
@@ -124,7 +117,7 @@ Test(safetensors, dtypes)
     cr_assert(c.tensors[5].ndim == 0 && c.tensors[5].count == 1);
     cr_assert(c.tensors[6].ndim == 2 && c.tensors[6].count == 0);
     float out;
-    kern_table k = portable();
+    kern_table k = support_portable();
     cr_assert_eq(wts_tensor_read_f32(&c.tensors[0], &k, 0, 1, &out, &err), ENG_E_UNSUPPORTED);
     cr_assert_str_eq(err.message, "tensor a is I64[1]: F32, F16, BF16 or F64 was expected");
     wts_checkpoint_close(&c);
@@ -166,7 +159,7 @@ Test(safetensors, lies)
         {"{\"t\":", "line 1"},
         {"{}", "12 bytes follow"},
     };
-    kern_table k = portable();
+    kern_table k = support_portable();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         eng_error err = {0};
         bytes b = file_safetensors(rows[i].header, 12);
@@ -179,7 +172,7 @@ Test(safetensors, lies)
 /* Found by tests/fuzz/fuzz.sh: no tensors at all, with and without bytes behind the header. */
 Test(safetensors, empty)
 {
-    kern_table k = portable();
+    kern_table k = support_portable();
     bytes none = file_safetensors("{}", 0), more = file_safetensors("{}", 4);
     cr_assert_eq(file_check(none.data, none.size, &k, NULL), ENG_OK);
     cr_assert_eq(file_check(more.data, more.size, &k, NULL), ENG_E_FORMAT);
@@ -191,7 +184,7 @@ Test(safetensors, header_length)
 {
     static const uint64_t lengths[] = {
         0, 1, 63, 65, 76, 77, 100000001, 1u << 31, (uint64_t)1 << 47, UINT64_MAX, UINT64_MAX - 7};
-    kern_table k = portable();
+    kern_table k = support_portable();
     bytes b = file_safetensors("{\"t\":" ENTRY("F32", "[3]", "0", "12") "}", 12);
     cr_assert_eq(file_check(b.data, b.size, &k, NULL), ENG_OK);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -203,7 +196,7 @@ Test(safetensors, header_length)
 
 Test(safetensors, damaged)
 {
-    kern_table k = portable();
+    kern_table k = support_portable();
     bytes b = bytes_read(support_path("golden/base/model.safetensors"));
     damage d = file_damage(&b, 12000, 100, 50, 2000, &k);
     printf("%zu of %zu damaged files were still readable\n", d.accepted, d.cases);
