@@ -9,6 +9,7 @@
 #include "bench/measure/quiet.h"
 #include "engine/context.h"
 #include "engine/gemm/gemm.h"
+#include "engine/ranks/ranks.h"
 
 /* Set by the command line. */
 typedef struct bench_options {
@@ -28,6 +29,8 @@ typedef struct bench_options {
     bool checkpoint_layers, train_feature_encoder;
     bool allow_bf16;  /* int8 models */
     const char *data; /* of quality; NULL: the clips of tests/data */
+    size_t exchange;  /* of train: 0: f32, 1: bf16 */
+    bool one_by_one;  /* of train: exchange when nothing is computed */
 } bench_options;
 
 enum { BENCH_MOST_REPEATS = 256 };
@@ -41,6 +44,7 @@ typedef struct bench_run {
     size_t threads;
     bench_known known[2]; /* on one thread, on several */
     bench_table *table;   /* NULL: results are printed as they come */
+    eng_ranks *ranks;     /* of train: those that measure one step together; rank 0 prints */
 } bench_run;
 
 /* What a measurement of a whole model has besides. */
@@ -52,6 +56,9 @@ typedef struct bench_network {
     size_t peak_bytes;    /* of the process, while this was measured */
     bool training, checkpoint_layers, train_feature_encoder;
     double forward_backward_s; /* training: the median without the optimizer */
+    size_t ranks, shards;      /* training: of a step; 0: no training */
+    double sent_bytes;         /* by a rank in a step, the mean */
+    double waited_s;           /* by this rank in a step, the mean */
 } bench_network;
 
 /* One measurement; NAN stands for "does not apply". */

@@ -81,6 +81,15 @@ static const tool_option options[] = {
      .kind = TOOL_FLAG,
      .offset = offsetof(bench_options, train_feature_encoder),
      .help = "train: the CNN too"},
+    {.name = "exchange",
+     .kind = TOOL_CHOICE,
+     .offset = offsetof(bench_options, exchange),
+     .help = "train under mpirun: what ranks send each other (f32)",
+     .choices = "f32|bf16"},
+    {.name = "one-by-one",
+     .kind = TOOL_FLAG,
+     .offset = offsetof(bench_options, one_by_one),
+     .help = "train under mpirun: exchange behind the backward pass, to see what overlap gains"},
     {.name = "data",
      .kind = TOOL_TEXT,
      .offset = offsetof(bench_options, data),
@@ -96,7 +105,7 @@ static const tool_program program = {
     .summary = "gemm      the blocked matrix product, on WavLM's shapes or those given\n"
                "ops       the kernels around it, one thread, all or those given\n"
                "model     a forward pass\n"
-               "train     a training step: forward, backward, AdamW\n"
+               "train     a training step: forward, backward, AdamW; under mpirun or srun of all ranks, each with its batch\n"
                "roofline  every op of a forward pass: its time, and how far that is from what the machine allows\n"
                "quality   what bf16 and int8 change in labels, scores and hidden states (the default model and large)\n"
                "MODEL is large (the default), base or base-plus, with random weights, or a model's folder.",
@@ -108,14 +117,15 @@ typedef struct command {
     const char *name;
     bool (*run)(bench_run *run, size_t n, char **operands);
     bool reduced, table; /* precisions below f32; --markdown */
+    bool ranks;          /* measures what several processes do together */
 } command;
 
-static const command commands[] = {{"gemm", bench_gemm, true, false},
-                                   {"ops", bench_ops, false, false},
-                                   {"model", bench_model, true, true},
-                                   {"train", bench_train, true, false},
-                                   {"roofline", bench_roofline, true, false},
-                                   {"quality", bench_quality, true, false}};
+static const command commands[] = {{"gemm", bench_gemm, true, false, false},
+                                   {"ops", bench_ops, false, false, false},
+                                   {"model", bench_model, true, true, false},
+                                   {"train", bench_train, true, false, true},
+                                   {"roofline", bench_roofline, true, false, false},
+                                   {"quality", bench_quality, true, false, false}};
 
 /* ---- Start ---- */
 
@@ -148,6 +158,7 @@ static bool options_fit(const command *c, const bench_options *o)
 static void say_what_runs(const bench_run *run)
 {
     char cpu[512];
+    if (run->ranks && eng_ranks_self(run->ranks)) return;
     bench_cpu_name(sizeof cpu, cpu);
     fprintf(stderr, "bench: %s, %s kernels%s, %zu threads\n", cpu, kern_tier_name(run->ctx.k.tier),
             bench_caps_name(&run->ctx.k), run->threads);
@@ -156,15 +167,17 @@ static void say_what_runs(const bench_run *run)
 /* How far the times can be believed. */
 static void say_what_probes_saw(const bench_run *run)
 {
+    if (run->ranks && eng_ranks_self(run->ranks)) return;
     const bench_known *one = &run->known[0], *all = &run->known[1];
     fprintf(stderr, "bench: %zu of %zu moments were quiet", one->quiet + all->quiet, one->probes + all->probes);
     fprintf(stderr, "%s\n", 2 * (one->quiet + all->quiet) < one->probes + all->probes ? " (bench/README.md)" : "");
 }
 
 /* One precision on one number of threads. */
-static int run_command(const command *c, const bench_options *o, bench_table *table, size_t n, char **operands)
+static int run_command(const command *c, const bench_options *o, bench_table *table, eng_ranks *ranks, size_t n,
+                       char **operands)
 {
-    bench_run run = {.options = o, .table = table};
+    bench_run run = {.options = o, .table = table, .ranks = ranks};
     eng_error *err = &run.ctx.error;
     eng_arena arena;
     if (mdl_choose_tier(o->cpu, &run.ctx.k, err) != ENG_OK) {
@@ -192,7 +205,7 @@ static int run_command(const command *c, const bench_options *o, bench_table *ta
 }
 
 /* Every precision on every number of threads; a table of them at the end, where there is one. */
-static int run_lists(const command *c, bench_options *o, size_t n, char **operands)
+static int run_lists(const command *c, bench_options *o, eng_ranks *ranks, size_t n, char **operands)
 {
     size_t precisions[BENCH_PRECISIONS];
     uint64_t threads[BENCH_MOST_THREADS];
@@ -205,12 +218,17 @@ static int run_lists(const command *c, bench_options *o, size_t n, char **operan
         for (size_t t = 0; t < n_threads && status == 0; t++) {
             o->precision = precisions[p];
             o->threads = threads[t];
-            status = run_command(c, o, tabulate ? &table : NULL, n, operands);
+            status = run_command(c, o, tabulate ? &table : NULL, ranks, n, operands);
         }
     kern_table k;
     if (status == 0 && tabulate && mdl_choose_tier(o->cpu, &k, NULL) == ENG_OK) bench_table_print(&table, &k);
     bench_table_free(&table);
     return status;
+}
+
+static void report_lost(const char *message)
+{
+    fprintf(stderr, "bench: %s\n", message);
 }
 
 int main(int argc, char **argv)
@@ -220,5 +238,14 @@ int main(int argc, char **argv)
     int status;
     if (!tool_options_start(&program, argc, argv, &o, &operands, &status)) return status;
     const command *c = find_command(operands > 0 ? argv[1] : NULL);
-    return c ? run_lists(c, &o, operands - 1, argv + 2) : 1;
+    if (!c) return 1;
+    eng_ranks *ranks = NULL;
+    eng_error err = {0};
+    if (c->ranks && eng_ranks_open(&argc, &argv, report_lost, &ranks, &err)) {
+        report_lost(err.message);
+        return 2;
+    }
+    status = run_lists(c, &o, ranks, operands - 1, argv + 2);
+    eng_ranks_close(ranks);
+    return status;
 }

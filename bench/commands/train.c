@@ -9,6 +9,7 @@
 #include "bench/work/flops.h"
 #include "bench/work/network.h"
 #include "engine/tape.h"
+#include "model/training/exchange.h"
 #include "model/training/loss.h"
 #include "model/training/optimizer.h"
 
@@ -20,6 +21,9 @@ typedef struct step_run {
     size_t *labels; /* [n] */
     eng_tape tape;
     mdl_optimizer optimizer;
+    mdl_exchange *exchange; /* NULL: of the gradients' error alone */
+    bool *present;          /* [ranks], a shard each */
+    double waited, sent;    /* of the calls that count */
     double forward_backward[BENCH_MOST_REPEATS + 1]; /* of each call */
     size_t calls;
 } step_run;
@@ -31,6 +35,10 @@ static void forward_backward(step_run *s)
     mdl_training training = {.step = (uint32_t)s->calls,
                              .ids = s->ids,
                              .checkpoint_layers = s->run->options->checkpoint_layers};
+    if (s->exchange) {
+        mdl_exchange_begin(s->exchange, s->present);
+        training.watch = mdl_exchange_watch(s->exchange, eng_ranks_self(s->run->ranks), true);
+    }
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     ctx->tape = &s->tape;
     eng_tensor logits = mdl_forward_recorded(s->m, ctx, s->noise->n, s->noise->inputs, &training, NULL);
@@ -118,9 +126,19 @@ static void step(void *arg)
     s->forward_backward[s->calls++] = bench_now() - start;
     if (!eng_good(ctx)) return;
     mdl_adamw a = mdl_adamw_defaults();
-    double norm = mdl_gradient_norm(&s->m->params, ctx);
-    if (!isfinite(norm)) eng_fail(&ctx->error, ENG_E_MISMATCH, "%s: the gradient is %g", s->m->path, norm);
-    else mdl_optimizer_step(&s->optimizer, &s->m->params, ctx, &a, 1);
+    mdl_exchange_sum(s->exchange, ctx);
+    double norm = mdl_exchange_norm(s->exchange, ctx);
+    if (!isfinite(norm)) {
+        eng_fail(&ctx->error, ENG_E_MISMATCH, "%s: the gradient is %g", s->m->path, norm);
+        return;
+    }
+    mdl_exchange_keep(s->exchange);
+    mdl_optimizer_step(&s->optimizer, &s->m->params, ctx, &a, 1);
+    mdl_exchange_give(s->exchange);
+    const double waited = mdl_exchange_waited(s->exchange), sent = (double)eng_ranks_sent(s->run->ranks);
+    if (s->calls == 1) return; /* does not count */
+    s->waited += waited;
+    s->sent += sent;
 }
 
 static void print(step_run *s, const char *name, double error)
@@ -134,6 +152,7 @@ static void print(step_run *s, const char *name, double error)
                              .training = true,
                              .checkpoint_layers = o->checkpoint_layers,
                              .train_feature_encoder = o->train_feature_encoder};
+    network.ranks = network.shards = eng_ranks_count(run->ranks);
     network.work_gflop = 1e-9 * bench_training_flops(&flops, o->train_feature_encoder, o->checkpoint_layers);
     bench_result r = {.bench = "train",
                       .engine = "wavlm.c",
@@ -146,6 +165,10 @@ static void print(step_run *s, const char *name, double error)
     bench_time_calls(run, o->repeats ? (size_t)o->repeats : 3, step, s, &r);
     network.peak_bytes = bench_peak_bytes();
     if (!eng_good(&run->ctx)) return;
+    mdl_exchange_settle(s->exchange);
+    network.waited_s = s->waited / (double)(s->calls - 1);
+    network.sent_bytes = s->sent / (double)(s->calls - 1);
+    if (eng_ranks_self(run->ranks)) return;
     network.forward_backward_s = bench_median(s->calls - 1, s->forward_backward + 1); /* the first does not count */
     bench_print(run, &r);
 }
@@ -157,9 +180,16 @@ static eng_status measure(bench_run *run, const char *name, mdl_model *m, bench_
     s.ids = eng_alloc_zero(what.batch, sizeof *s.ids);
     s.labels = eng_alloc_zero(what.batch, sizeof *s.labels);
     eng_tape_init(&s.tape);
-    eng_status status = mdl_optimizer_init(&s.optimizer, &m->params, err);
+    s.present = eng_alloc(eng_ranks_count(run->ranks), sizeof *s.present);
+    for (size_t i = 0; s.present && i < eng_ranks_count(run->ranks); i++) s.present[i] = true;
+    const mdl_exchange_options o = {.ranks = run->ranks,
+                                    .shards = eng_ranks_count(run->ranks),
+                                    .bf16 = run->options->exchange == 1,
+                                    .one_by_one = run->options->one_by_one};
+    eng_status status = mdl_exchange_new(&o, &m->params, m->config.layers, &run->ctx.k, &s.exchange, err);
+    if (!status) status = mdl_optimizer_init(&s.optimizer, &m->params, mdl_exchange_own(s.exchange), err);
     if (!status) status = bench_noise_init(m, what, &noise, err);
-    if (!status && (!s.ids || !s.labels)) status = eng_fail(err, ENG_E_MEMORY, "out of memory for a batch");
+    if (!status && (!s.ids || !s.labels || !s.present)) status = eng_fail(err, ENG_E_MEMORY, "out of memory for a batch");
     if (!status) {
         for (size_t u = 0; u < what.batch; u++) s.ids[u] = (uint32_t)u, s.labels[u] = u % m->config.labels;
         print(&s, name, error);
@@ -168,7 +198,9 @@ static eng_status measure(bench_run *run, const char *name, mdl_model *m, bench_
         eng_arena_trim(run->ctx.arena);
     }
     bench_noise_fini(&noise);
+    mdl_exchange_free(s.exchange);
     mdl_optimizer_fini(&s.optimizer);
+    eng_free(s.present);
     eng_tape_fini(&s.tape);
     eng_free(s.ids);
     eng_free(s.labels);
@@ -183,7 +215,8 @@ static eng_status measure_model(bench_run *run, const char *name, size_t n, cons
     m->train_encoder = run->options->train_feature_encoder;
     mdl_params_freeze(&m->params, "wavlm.feature_extractor.", !m->train_encoder);
     double error = NAN;
-    status = measure_error(run, m, &error, err);
+    if (eng_ranks_self(run->ranks) == 0) status = measure_error(run, m, &error, err);
+    status = eng_ranks_agree(run->ranks, status, err);
     for (size_t i = 0; i < n && !status; i++) status = measure(run, name, m, cases[i], error, err);
     mdl_model_free(m);
     return status;

@@ -56,7 +56,12 @@ static void print_json(const bench_result *r)
         if (w->training)
             printf(", \"checkpoint_layers\": %s, \"train_feature_encoder\": %s", truth(w->checkpoint_layers),
                    truth(w->train_feature_encoder));
-        if (w->training) bench_put_number("forward_backward_s", w->forward_backward_s);
+        if (w->training) {
+            bench_put_number("forward_backward_s", w->forward_backward_s);
+            printf(", \"ranks\": %zu", w->ranks);
+            bench_put_number("sent_bytes", w->sent_bytes);
+            bench_put_number("waited_s", w->waited_s);
+        }
     }
     printf("}\n");
 }
@@ -75,6 +80,8 @@ static void print_network_text(FILE *to, const bench_result *r)
             w->train_feature_encoder ? ", feature encoder trained" : "", bench_precision_name(r->precision), r->threads,
             r->time_s, r->time_min_s);
     if (w->training) fprintf(to, ", %.3f s without the optimizer", w->forward_backward_s);
+    if (w->ranks > 1)
+        fprintf(to, ", %zu ranks: each sent %.1f MB and waited %.3f s", w->ranks, 1e-6 * w->sent_bytes, w->waited_s);
 }
 
 static void print_quiet_text(FILE *to, const bench_result *r)

@@ -14,18 +14,19 @@
 
 typedef struct mdl_average {
     size_t count;
-    float **
-        value; /* [count] of [param.count], as the parameter lies in memory; NULL for one that was frozen. NULL: none */
+    mdl_span *own; /* [count]: of each parameter, as it lies in memory */
+    float **value; /* [count] of [own.count], NULL where that is 0. NULL: there is no average */
 } mdl_average;
 
-/* Begins with the parameters as they are. Error: out of memory. Free with mdl_average_fini, also after an error. */
-eng_status mdl_average_init(mdl_average *a, const mdl_params *p, eng_error *err);
+/* Of the spans own [p->count] of p's parameters; NULL: of the whole of those that are not frozen. Begins with the parameters
+ * as they are. Error: out of memory. Free with mdl_average_fini, also after an error. */
+eng_status mdl_average_init(mdl_average *a, const mdl_params *p, const mdl_span *own, eng_error *err);
 void mdl_average_fini(mdl_average *a);
 
 /* Moves the average towards the parameters that step t gave. decay: from 0, the parameters themselves, to below 1. */
 void mdl_average_step(mdl_average *a, const mdl_params *p, double decay, size_t t);
 
-/* Puts the average in the parameters' place and the parameters in its; once more: back. */
+/* Puts the average in the place of the parameters' spans and them in its; once more: back. */
 void mdl_average_swap(mdl_average *a, const mdl_params *p);
 
 #endif

@@ -56,6 +56,14 @@ void mdl_params_set_rate(mdl_params *p, const char *prefix, double rate)
         if (strncmp(p->param[i].name, prefix, strlen(prefix)) == 0) p->param[i].rate = rate;
 }
 
+mdl_span *mdl_params_learning(const mdl_params *p)
+{
+    mdl_span *spans = eng_alloc_zero(p->count, sizeof *spans);
+    for (size_t i = 0; spans && i < p->count; i++)
+        if (!p->param[i].frozen) spans[i].count = p->param[i].count;
+    return spans;
+}
+
 void mdl_params_clear_gradients(const mdl_params *p)
 {
     for (size_t i = 0; i < p->count; i++) memset(p->param[i].grad, 0, p->param[i].count * sizeof(float));

@@ -26,6 +26,11 @@ typedef struct mdl_param {
     eng_packed packed; /* to be converted: a weight [n, k] whose storage is the model's; then there is no data */
 } mdl_param;
 
+/* Elements [first, first + count) of a parameter. */
+typedef struct mdl_span {
+    size_t first, count;
+} mdl_span;
+
 typedef struct mdl_params {
     size_t count, capacity;
     mdl_param *param; /* in the order of loading */
@@ -44,6 +49,10 @@ size_t mdl_params_freeze(mdl_params *p, const char *prefix, bool frozen);
 
 /* Sets the rate of every parameter whose name begins so. */
 void mdl_params_set_rate(mdl_params *p, const char *prefix, double rate);
+
+/* Spans [p->count], the whole of every parameter that is not frozen and nothing of the others; NULL when out of memory.
+ * Free with eng_free. */
+mdl_span *mdl_params_learning(const mdl_params *p);
 
 /* Sets every gradient to zero. */
 void mdl_params_clear_gradients(const mdl_params *p);

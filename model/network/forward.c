@@ -150,6 +150,7 @@ static eng_tensor run_layers(const mdl_model *m, const mdl_training *training, s
     eng_tensor y = spare;
     bool checkpoint = ctx->tape && training && training->checkpoint_layers;
     for (size_t i = 0; i < c->layers && eng_good(ctx); i++) {
+        mdl_watch_block(training, ctx, 1 + i);
         if (!mdl_layer_skipped(training, i)) {
             if (ctx->tape) y = eng_tensor_new(ctx, x.rows, x.cols);
             if (checkpoint) mdl_encoder_layer_checkpointed(m, ctx, sink->batch, i, bias, training, x, y);
@@ -189,11 +190,13 @@ static eng_tensor logits_of(const mdl_model *m, eng_context *ctx, size_t n, cons
                             const mdl_training *training, const mdl_observer *observer)
 {
     eng_batch batch = {0};
+    mdl_watch_block(training, ctx, 0);
     eng_tensor features = encode_waves(m, ctx, n, inputs, &batch);
     observe(observer, ctx, MDL_STAGE_CONV, 0, batch, features);
     if (!eng_good(ctx)) return features;
     eng_tensor x = encode_frames(m, ctx, batch, features, training, observer);
     if (m->config.head == MDL_HEAD_NONE) return x;
+    mdl_watch_block(training, ctx, 1 + m->config.layers);
     eng_tensor pooled = mdl_pool(m, ctx, batch, x);
     if (m->config.head == MDL_HEAD_EMOTION) pooled = mdl_condition(m, ctx, inputs, pooled);
     return mdl_classify(m, ctx, training, pooled);

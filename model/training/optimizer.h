@@ -12,24 +12,20 @@ typedef struct mdl_adamw {
 /* torch's defaults but for the rates, which are the paper's (arXiv 2405.04485): 1e-5 and 0.01. */
 mdl_adamw mdl_adamw_defaults(void);
 
-/* First and second moments of every parameter that learns, and the number of steps taken. */
+/* First and second moments of what learns, and the number of steps taken. */
 typedef struct mdl_optimizer {
     size_t step, count;
-    float **mean, **square; /* [count] of [param.count]; NULL for a frozen parameter */
+    mdl_span *own;          /* [count]: of each parameter */
+    float **mean, **square; /* [count] of [own.count]; NULL where that is 0 */
 } mdl_optimizer;
 
-/* Moments of zero for those of p's parameters that are not frozen; these learn, and none that thaws later. Error: out of
- * memory. Free with mdl_optimizer_fini, also after an error. */
-eng_status mdl_optimizer_init(mdl_optimizer *o, const mdl_params *p, eng_error *err);
+/* Moments of zero for the spans own [p->count] of p's parameters, which learn; NULL: for the whole of those that are not
+ * frozen, and none that thaws later. Error: out of memory. Free with mdl_optimizer_fini, also after an error. */
+eng_status mdl_optimizer_init(mdl_optimizer *o, const mdl_params *p, const mdl_span *own, eng_error *err);
 void mdl_optimizer_fini(mdl_optimizer *o);
 
-/* The length of the gradient of all parameters that are not frozen (torch.nn.utils.clip_grad_norm_'s total norm), summed
- * in double in a fixed order: the same bits on any number of threads. NaN or infinite where the gradient is. Sets
- * ctx->error and returns NaN when out of memory. */
-double mdl_gradient_norm(const mdl_params *p, eng_context *ctx);
-
-/* One step: every parameter that is not frozen moves along its gradient times gradient_scale, at its own rate
- * (params.h). Then all gradients are zero, for the next step's to be added to. The same bits on any number of threads. */
+/* One step: what o owns moves along its gradient times gradient_scale, at the parameter's own rate (params.h). Then all
+ * gradients are zero, for the next step's to be added to. The same bits on any number of threads. */
 void mdl_optimizer_step(mdl_optimizer *o, const mdl_params *p, eng_context *ctx, const mdl_adamw *a,
                         double gradient_scale);
 

@@ -1,6 +1,7 @@
 #include "model/training/training.h"
 
 #include "engine/ops/dropout.h"
+#include "engine/tape.h"
 
 eng_stream mdl_training_stream(const mdl_training *t, mdl_draw what, size_t layer)
 {
@@ -30,6 +31,26 @@ eng_tensor mdl_dropout(const mdl_training *t, eng_context *ctx, eng_batch batch,
 {
     float rate = mdl_dropout_rate(t, what);
     return rate > 0 ? eng_dropout(ctx, batch, t->ids, x, rate, mdl_training_stream(t, what, layer)) : x;
+}
+
+typedef struct watch_saved {
+    const mdl_watch *watch;
+    size_t block;
+} watch_saved;
+
+static void watch_backward(eng_context *ctx, void *saved)
+{
+    (void)ctx;
+    const watch_saved *s = saved;
+    s->watch->after(s->watch->arg, s->block);
+}
+
+void mdl_watch_block(const mdl_training *t, eng_context *ctx, size_t block)
+{
+    if (!t || !t->watch || !eng_good(ctx)) return;
+    t->watch->before(t->watch->arg, block);
+    watch_saved *s = eng_record(ctx, watch_backward, sizeof *s);
+    if (s) *s = (watch_saved){t->watch, block};
 }
 
 bool mdl_layer_skipped(const mdl_training *t, size_t layer)

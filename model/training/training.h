@@ -26,12 +26,21 @@ typedef struct mdl_regularisation {
     size_t mask_feature_length, mask_feature_min;
 } mdl_regularisation;
 
+/* Follows the blocks of parameters (model/training/division.h) through a step: before is called ahead of a block's first
+ * use in a forward pass, after when its gradients are complete in the backward pass. Both on the calling thread. */
+typedef struct mdl_watch {
+    void (*before)(void *arg, size_t block);
+    void (*after)(void *arg, size_t block);
+    void *arg;
+} mdl_watch;
+
 typedef struct mdl_training {
     mdl_regularisation rates;
     uint64_t seed;
     uint32_t step;
     const uint32_t *ids;    /* [n], a number for each utterance of the batch; read until the backward pass is over */
     bool checkpoint_layers; /* keep one input a layer and run the layer again in the backward pass */
+    const mdl_watch *watch; /* NULL: nobody follows */
 } mdl_training;
 
 /* What a step's random numbers are for. Each has a stream of its own in every layer. */
@@ -65,6 +74,10 @@ eng_tensor mdl_dropout(const mdl_training *t, eng_context *ctx, eng_batch batch,
  * memory. *count = 0 where prob is 0 or n < length. The stream's numbers: u is 0, start i is 1 + i. */
 size_t *mdl_mask_spans(eng_stream stream, size_t n, double prob, size_t length, size_t least, eng_arena *arena,
                        size_t *count);
+
+/* The forward pass reaches a block: calls watch->before, and records that the backward pass calls watch->after when it is
+ * done with everything recorded later. training may be NULL. */
+void mdl_watch_block(const mdl_training *t, eng_context *ctx, size_t block);
 
 /* Whether this step skips the layer: layers other than the first, with probability layer_drop. False when t is NULL. */
 bool mdl_layer_skipped(const mdl_training *t, size_t layer);

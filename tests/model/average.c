@@ -27,7 +27,7 @@ static void weights_init(weights *w)
 static void average_init(mdl_average *a, const weights *w)
 {
     eng_error err = {0};
-    cr_assert_eq(mdl_average_init(a, &w->params, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_average_init(a, &w->params, NULL, &err), ENG_OK, "%s", err.message);
 }
 
 /* Weight j of step t. */

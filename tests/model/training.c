@@ -39,7 +39,7 @@ static training *training_new(const char *backbone, size_t threads)
     cr_assert_eq(mdl_model_load_trainable(t->directory, &t->e->ctx.k, t->e->ctx.pool, &t->m, &err), ENG_OK, "%s",
                  err.message);
     cr_assert_gt(mdl_params_freeze(&t->m->params, "wavlm.feature_extractor.", true), 0);
-    cr_assert_eq(mdl_optimizer_init(&t->optimizer, &t->m->params, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(mdl_optimizer_init(&t->optimizer, &t->m->params, NULL, &err), ENG_OK, "%s", err.message);
     for (size_t u = 0; u < BATCH; u++) {
         char name[64];
         int64_t gender, label;

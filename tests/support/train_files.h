@@ -21,6 +21,9 @@ void train_text(const char *path, const char *text);
 /* Loads a list that is right. */
 train_data train_load(const train_data_options *o);
 
+/* train_data_scan on one rank, for at least 400 samples: how many files are broken. */
+size_t train_scan(train_data *d, size_t threads, void (*report)(void *arg, const char *message), void *arg);
+
 /* A scan that finds every file good. */
 void train_scan_good(train_data *d);
 

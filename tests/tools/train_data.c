@@ -361,7 +361,7 @@ Test(train_data, scan_finds_lengths_and_broken_files)
     for (size_t threads = 1; threads <= 3; threads++) {
         train_data d = train_load(&(train_data_options){.path = "l.csv"});
         messages m = {0};
-        cr_assert_eq(train_data_scan(&d, threads, 400, note, &m), 5);
+        cr_assert_eq(train_scan(&d, threads, note, &m), 5);
         cr_assert_eq(m.count, 5);
         static const char *const names[] = {"none.wav", "short.wav", "cut.wav", "noise.wav", "none.wav"};
         for (size_t i = 0; i < 5; i++) cr_assert(strstr(m.text[i], names[i]), "%s", m.text[i]);

@@ -156,6 +156,25 @@ size_t train_plan_count(const train_plan_options *o, size_t epoch)
     return batches;
 }
 
+eng_status train_plan_shards(size_t n, const size_t *samples, size_t shards, size_t *shard, eng_error *err)
+{
+    sort_item *items = eng_alloc(n, sizeof *items);
+    size_t *load = eng_alloc_zero(shards, sizeof *load);
+    eng_status status = items && load ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "out of memory for %zu utterances", n);
+    for (size_t i = 0; i < n && !status; i++) items[i] = (sort_item){UINT64_MAX - samples[i], i, i}; /* the longest first */
+    if (!status) qsort(items, n, sizeof *items, compare_items);
+    for (size_t i = 0; i < n && !status; i++) {
+        size_t least = 0;
+        for (size_t s = 1; s < shards; s++)
+            if (load[s] < load[least]) least = s;
+        load[least] += samples[items[i].value];
+        shard[items[i].value] = least;
+    }
+    eng_free(items);
+    eng_free(load);
+    return status;
+}
+
 size_t train_plan_crop(uint64_t seed, size_t epoch, size_t id, size_t samples, size_t length)
 {
     if (length >= samples) return 0;

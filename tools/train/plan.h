@@ -34,6 +34,11 @@ void train_plan_free(train_plan *p);
 /* Number of batches of an epoch; 0 when out of memory. The same in every epoch without batch_samples. */
 size_t train_plan_count(const train_plan_options *o, size_t epoch);
 
+/* Divides n utterances of a step among shards by how long they are: the longest first, each to the shard that has least so
+ * far, the first of equals (R. L. Graham, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math. 17(2), 1969).
+ * shard [n] gets each one's. A function of the lengths and their order alone. Error: out of memory. */
+eng_status train_plan_shards(size_t n, const size_t *samples, size_t shards, size_t *shard, eng_error *err);
+
 /* Where a crop of `length` of `samples` samples begins: drawn from (seed, epoch, id), uniformly. */
 size_t train_plan_crop(uint64_t seed, size_t epoch, size_t id, size_t samples, size_t length);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/utsname.h>
 
 #include "engine/memory.h"
 #include "model/checkpoint/create.h"
@@ -16,9 +17,9 @@ enum { EXIT_LOAD = 2 };
 
 static const char *const attribute_names[TRAIN_ATTRIBUTES] = {"arousal", "dominance", "valence"};
 
-static int complain(const eng_error *err)
+static int complain(const train_run *r, const eng_error *err)
 {
-    fprintf(stderr, "train: %s\n", err->message);
+    if (r->leads) fprintf(stderr, "train: %s\n", err->message);
     return EXIT_LOAD;
 }
 
@@ -28,7 +29,7 @@ static int complain(const eng_error *err)
 static void report_broken(void *arg, const char *message)
 {
     const train_run *r = arg;
-    if (r->o->strict) fprintf(stderr, "train: %s\n", message);
+    if (r->o->strict && r->leads) fprintf(stderr, "train: %s\n", message);
     else train_say(r, "%s", message);
 }
 
@@ -50,8 +51,10 @@ static eng_status load_data(train_run *r, size_t classes, const char *const *nam
 
 static eng_status scan_data(train_run *r, eng_error *err)
 {
-    size_t broken = train_data_scan(&r->data, r->o->threads ? r->o->threads : eng_cpu_count(),
-                                    mdl_config_min_samples(&r->m->config), report_broken, r);
+    size_t broken;
+    eng_status status = train_data_scan(&r->data, r->ranks, r->o->threads ? r->o->threads : eng_cpu_count(),
+                                        mdl_config_min_samples(&r->m->config), report_broken, r, &broken, err);
+    if (status) return status;
     if (broken && r->o->strict)
         return eng_fail(err, ENG_E_FORMAT, "%s: %zu of %zu recordings cannot be read (named above), and --strict was given",
                         r->o->data, broken, r->data.count);
@@ -245,14 +248,102 @@ static eng_status match_labels(train_run *r, eng_error *err)
     return r->o->loss == TRAIN_CCC ? match_attributes(r, err) : match_classes(r, err);
 }
 
+/* ---- One run ---- */
+
+/* The program itself, where machines are of one kind; else its version. */
+static uint64_t hash_program(uint64_t hash)
+{
+    char bytes[1 << 16];
+    FILE *file = fopen("/proc/self/exe", "rb");
+    for (size_t n; file && (n = fread(bytes, 1, sizeof bytes, file)) > 0;) hash = train_hash(hash, bytes, n);
+    if (file) fclose(file);
+    return hash;
+}
+
+typedef struct identity {
+    char version[32], machine[32];
+    uint64_t program, options, data, model;
+} identity;
+
+static eng_status identify(const train_run *r, identity *out, eng_error *err)
+{
+    struct utsname system = {0};
+    char *text = train_options_text(r->o, true);
+    if (!text) return eng_fail(err, ENG_E_MEMORY, "out of memory");
+    memset(out, 0, sizeof *out);
+    snprintf(out->version, sizeof out->version, "%s", WLM_VERSION);
+    uname(&system);
+    snprintf(out->machine, sizeof out->machine, "%.31s", system.machine);
+    out->program = hash_program(TRAIN_HASH_START);
+    out->options = train_hash(TRAIN_HASH_START, text, strlen(text));
+    out->data = train_data_fingerprint(&r->data);
+    out->model = TRAIN_HASH_START;
+    for (size_t i = 0; i < r->m->params.count; i++) {
+        const mdl_param *p = &r->m->params.param[i];
+        out->model = train_hash(out->model, p->name, strlen(p->name));
+        for (size_t j = 0; j < p->count; j += 97) out->model = train_hash(out->model, &p->data[j], sizeof *p->data);
+    }
+    eng_free(text);
+    return ENG_OK;
+}
+
+/* Ranks that do not run the same are refused: each with rank 0. */
+static eng_status compare_ranks(train_run *r, eng_error *err)
+{
+    const size_t ranks = eng_ranks_count(r->ranks);
+    identity own, *all = eng_alloc(ranks, sizeof *all);
+    eng_status status = all ? identify(r, &own, err) : eng_fail(err, ENG_E_MEMORY, "out of memory");
+    status = eng_ranks_agree(r->ranks, status, err);
+    if (!status) status = train_gather(r, &own, sizeof own, all, err);
+    for (size_t i = 1; i < ranks && !status; i++) {
+        const identity *a = &all[0], *b = &all[i];
+        const bool same_kind = strcmp(a->machine, b->machine) == 0;
+        const char *what = strcmp(a->version, b->version) != 0 || (same_kind && a->program != b->program)
+                               ? "another train program"
+                           : a->options != b->options ? "other options"
+                           : a->data != b->data       ? "another data list"
+                           : a->model != b->model     ? "another model to begin with"
+                                                      : NULL;
+        if (what)
+            status = eng_fail(err, ENG_E_MISMATCH, "%s has %s than %s", eng_ranks_name(r->ranks, i), what,
+                              eng_ranks_name(r->ranks, 0));
+    }
+    eng_free(all);
+    return status;
+}
+
+static void note_shards(const train_run *r)
+{
+    const size_t ranks = eng_ranks_count(r->ranks);
+    if (ranks > 1)
+        train_say(r, "%zu ranks, %zu shards a step, on %s to %s", ranks, r->shards, eng_ranks_name(r->ranks, 0),
+                  eng_ranks_name(r->ranks, ranks - 1));
+    if (ranks > 1 && !r->o->shards)
+        train_say(r, "--shards was not given: another number of ranks than %zu will give other last digits, unless it has "
+                  "--shards %zu", ranks, ranks);
+    if (r->o->batch_size && r->o->batch_size < r->shards)
+        train_say(r, "a batch of %llu recordings in %zu shards: some ranks have nothing to do", (unsigned long long)r->o->batch_size,
+                  r->shards);
+}
+
+static eng_status make_exchange(train_run *r, eng_error *err)
+{
+    const mdl_exchange_options o = {.ranks = r->ranks, .shards = r->shards, .bf16 = r->o->exchange == 1};
+    eng_status status = mdl_exchange_new(&o, &r->m->params, r->m->config.layers, &r->ctx.k, &r->exchange, err);
+    if (status) return status;
+    const mdl_span *own = mdl_exchange_own(r->exchange);
+    status = mdl_optimizer_init(&r->optimizer, &r->m->params, own, err);
+    return status || !(r->o->ema > 0) ? status : mdl_average_init(&r->average, &r->m->params, own, err);
+}
+
 int train_setup(train_run *r)
 {
     eng_error err = {0};
     r->log.fd = -1;
     r->augmentation = train_options_augmentation(r->o);
-    eng_status status = start_engine(r, &err);
+    eng_status status = eng_ranks_agree(r->ranks, start_engine(r, &err), &err);
     if (status) {
-        complain(&err);
+        complain(r, &err);
         return status == ENG_E_USAGE ? 1 : EXIT_LOAD;
     }
     status = load_data(r, 0, NULL, &err);
@@ -261,20 +352,25 @@ int train_setup(train_run *r)
     if (!status) status = match_labels(r, &err);
     if (!status) status = check_genders(r, &err);
     if (!status) status = load_text(r, &err);
+    status = eng_ranks_agree(r->ranks, status, &err);
+    if (!status) status = compare_ranks(r, &err);
     if (!status) status = scan_data(r, &err);
     if (!status) status = weigh_classes(r, &err);
     if (!status) {
         choose_parameters(r);
-        status = mdl_optimizer_init(&r->optimizer, &r->m->params, &err);
-        if (!status && r->o->ema > 0) status = mdl_average_init(&r->average, &r->m->params, &err);
+        status = make_exchange(r, &err);
     }
-    return status ? complain(&err) : 0;
+    status = eng_ranks_agree(r->ranks, status, &err);
+    if (!status) note_shards(r);
+    if (status) complain(r, &err);
+    return status ? EXIT_LOAD : 0;
 }
 
 void train_teardown(train_run *r)
 {
     train_feed_close(r->feed);
     train_log_close(&r->log);
+    mdl_exchange_free(r->exchange);
     mdl_optimizer_fini(&r->optimizer);
     mdl_average_fini(&r->average);
     eng_free(r->class_id);

@@ -1,5 +1,12 @@
 /* The state to resume from: OUT/state.safetensors, f32 tensors param.<name>, mean.<name>, square.<name> and, with
- * --ema, average.<name> as they lie in memory, and in the metadata the position and the options. One file, replaced by a rename: it is always of one moment. */
+ * --ema, average.<name> as they lie in memory, and in the metadata the position and the options. One file, replaced by a
+ * rename: it is always of one moment.
+ *
+ * With several shards the moments and averages lie in files of their own, OUT/state.<step>.<part>-of-<shards>.safetensors,
+ * which the ranks write at the same time, each those of its shards. state.safetensors, renamed when all of them are on the
+ * disk, names their step and their hashes: so the set is valid at once or not at all, and the parts of the step before stay
+ * until then. What a part holds depends on the number of shards alone, so that any number of ranks reads them. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/memory.h"
 #include "tools/train/run.h"
 #include "weights/checkpoint.h"
 #include "weights/doc.h"
@@ -36,25 +44,23 @@ static bool length_matters(const train_options *o)
     return o->schedule != TRAIN_CONSTANT || (o->warmup > 0 && o->warmup < 1);
 }
 
-/* FNV-1a */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+uint64_t train_hash(uint64_t hash, const void *bytes, size_t size)
 {
     for (const unsigned char *c = bytes, *end = c + size; c < end; c++) hash = (hash ^ *c) * 1099511628211u;
     return hash;
 }
 
-/* Of what the examples are. */
-static uint64_t data_fingerprint(const train_data *d)
+uint64_t train_data_fingerprint(const train_data *d)
 {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = TRAIN_HASH_START;
     for (size_t i = 0; i < d->count; i++) {
         const train_example *e = &d->example[i];
         char line[128];
         int n = snprintf(line, sizeof line, "|%d|%zu|%d|%d|%zu", (int)e->split, e->label, e->gender, e->broken, e->samples);
-        hash = hash_bytes(hash, e->file, strlen(e->file));
-        hash = hash_bytes(hash, line, (size_t)n);
-        if (!isnan(e->attribute[0])) hash = hash_bytes(hash, e->attribute, sizeof e->attribute);
-        if (e->votes) hash = hash_bytes(hash, e->votes, d->classes * sizeof *e->votes);
+        hash = train_hash(hash, e->file, strlen(e->file));
+        hash = train_hash(hash, line, (size_t)n);
+        if (!isnan(e->attribute[0])) hash = train_hash(hash, e->attribute, sizeof e->attribute);
+        if (e->votes) hash = train_hash(hash, e->votes, d->classes * sizeof *e->votes);
     }
     return hash;
 }
@@ -74,53 +80,186 @@ static char *options_text(const train_run *r, eng_error *err)
     return text;
 }
 
+/* ---- Moments ---- */
+
+/* What a file holds of the moments and averages: all of them, or a part. */
+typedef struct moments {
+    const char *kind; /* "mean" */
+    float **value;    /* [params] of [own.count]; NULL: there are none */
+    const mdl_span *own;
+} moments;
+
+enum { KINDS = 3 };
+
+static void list_moments(const train_run *r, moments out[KINDS])
+{
+    out[0] = (moments){"mean", r->optimizer.mean, r->optimizer.own};
+    out[1] = (moments){"square", r->optimizer.square, r->optimizer.own};
+    out[2] = (moments){"average", r->average.value, r->average.own};
+}
+
+/* FNV-1a by words of four bytes: gigabytes are hashed here. */
+static uint64_t hash_floats(uint64_t hash, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t word;
+        memcpy(&word, x + i, sizeof word);
+        hash = (hash ^ word) * 1099511628211u;
+    }
+    return hash;
+}
+
+/* The spans of a part; all learning parameters whole where there is one. */
+static eng_status spans_of(const train_run *r, size_t part, mdl_span **spans, eng_error *err)
+{
+    *spans = eng_alloc(r->m->params.count, sizeof **spans);
+    if (!*spans) return eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    mdl_division_own(mdl_exchange_division(r->exchange), part, part + 1, *spans);
+    return ENG_OK;
+}
+
 /* ---- Saving ---- */
 
-static eng_status add_array(wts_writer *w, const char *kind, const mdl_param *p, const float *data, eng_error *err)
+static eng_status add_array(wts_writer *w, const char *kind, const mdl_param *p, size_t count, const float *data, eng_error *err)
 {
     char name[512];
     snprintf(name, sizeof name, "%s.%s", kind, p->name);
-    return wts_writer_add(w, name, WTS_F32, 1, &p->count, data, err);
+    return wts_writer_add(w, name, WTS_F32, 1, &count, data, err);
 }
 
-static eng_status add_arrays(wts_writer *w, const train_run *r, eng_error *err)
+/* The moments of a part; *hash goes on over them. */
+static eng_status add_moments(wts_writer *w, const train_run *r, size_t part, uint64_t *hash, eng_error *err)
 {
-    eng_status status = ENG_OK;
-    for (size_t i = 0; i < r->m->params.count && !status; i++) {
-        const mdl_param *p = &r->m->params.param[i];
-        status = add_array(w, "param", p, p->data, err);
-        if (!status && r->optimizer.mean[i]) status = add_array(w, "mean", p, r->optimizer.mean[i], err);
-        if (!status && r->optimizer.square[i]) status = add_array(w, "square", p, r->optimizer.square[i], err);
-        if (!status && r->average.value && r->average.value[i])
-            status = add_array(w, "average", p, r->average.value[i], err);
-    }
+    moments all[KINDS];
+    mdl_span *spans;
+    list_moments(r, all);
+    eng_status status = spans_of(r, part, &spans, err);
+    for (size_t i = 0; i < r->m->params.count && !status; i++)
+        for (size_t k = 0; k < KINDS && !status; k++) {
+            if (!all[k].value || !spans[i].count) continue;
+            const float *x = all[k].value[i] + (spans[i].first - all[k].own[i].first);
+            *hash = hash_floats(*hash, x, spans[i].count);
+            status = add_array(w, all[k].kind, &r->m->params.param[i], spans[i].count, x, err);
+        }
+    eng_free(spans);
     return status;
+}
+
+static size_t names_bytes(const train_run *r)
+{
+    size_t names = 0;
+    for (size_t i = 0; i < r->m->params.count; i++) names += 4 * (strlen(r->m->params.param[i].name) + 8);
+    return names;
+}
+
+static const char *part_path(const train_run *r, size_t step, size_t part, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%s/state.%zu.%zu-of-%zu.safetensors", r->o->out, step, part + 1, r->shards);
+    return buffer;
+}
+
+static const char PART_FORMAT[] = "wavlm.c training state 1, a part";
+
+static eng_status save_part(const train_run *r, size_t part, uint64_t *hash, eng_error *err)
+{
+    char path[4096];
+    const char *metadata[] = {"format", PART_FORMAT, NULL};
+    wts_writer *w = NULL;
+    *hash = TRAIN_HASH_START;
+    eng_status status = wts_writer_open(part_path(r, r->at.step, part, path, sizeof path), 3 * r->m->params.count,
+                                        names_bytes(r), metadata, &w, err);
+    if (status) return status;
+    status = add_moments(w, r, part, hash, err);
+    if (!status) return wts_writer_finish(w, err);
+    wts_writer_abandon(w);
+    return status;
+}
+
+/* The parts of this rank's shards; hash [shards]: all ranks'. */
+static eng_status save_parts(train_run *r, uint64_t *hash, eng_error *err)
+{
+    size_t first, end;
+    mdl_exchange_shards(r->exchange, &first, &end);
+    uint64_t *own = eng_alloc(end - first, sizeof *own);
+    eng_status status = own ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    for (size_t part = first; part < end && !status; part++) status = save_part(r, part, &own[part - first], err);
+    status = eng_ranks_agree(r->ranks, status, err);
+    if (!status) status = train_gather(r, own, (end - first) * sizeof *own, hash, err);
+    eng_free(own);
+    char path[4096];
+    for (size_t part = 0; part < r->shards && !status && r->leads; part++)
+        if (access(part_path(r, r->at.step, part, path, sizeof path), R_OK) != 0)
+            status = eng_fail(err, ENG_E_IO, "%s: not there, where another rank has just written it: --out must be a folder "
+                              "that all ranks share", path);
+    return eng_ranks_agree(r->ranks, status, err);
+}
+
+/* Removes parts of other steps, and halves of them. */
+static void remove_old_parts(const train_run *r)
+{
+    char now[64], path[4096];
+    snprintf(now, sizeof now, "state.%zu.", r->at.step);
+    DIR *folder = opendir(r->o->out);
+    for (const struct dirent *e; folder && (e = readdir(folder));) {
+        size_t step, part, parts;
+        int length = 0;
+        if (sscanf(e->d_name, "state.%zu.%zu-of-%zu.safetensors%n", &step, &part, &parts, &length) != 3 || !length) continue;
+        if (strncmp(e->d_name, now, strlen(now)) == 0 && parts == r->shards && !e->d_name[length]) continue;
+        snprintf(path, sizeof path, "%s/%s", r->o->out, e->d_name);
+        unlink(path);
+    }
+    if (folder) closedir(folder);
+}
+
+static eng_status save_manifest(train_run *r, const char *parts, eng_error *err)
+{
+    char path[4096], position[512], data[32];
+    const train_position *at = &r->at;
+    uint64_t hash = 0;
+    /* %a: every bit of a double */
+    snprintf(position, sizeof position, "%zu %zu %zu %zu %a %zu %" PRIu64 " %zu %zu %zu", at->step, at->epoch, at->batch,
+             at->best_step, at->best, at->worse, at->log_bytes, r->optimizer.step, at->unscored, at->best_epoch);
+    snprintf(data, sizeof data, "%016" PRIx64, train_data_fingerprint(&r->data));
+    char *options = options_text(r, err);
+    if (!options) return ENG_E_MEMORY;
+    const char *metadata[] = {"format", FORMAT, "position", position, "options", options, "data", data,
+                              parts ? "parts" : NULL, parts, NULL};
+    wts_writer *w = NULL;
+    eng_status status = wts_writer_open(state_path(r, path, sizeof path), 4 * r->m->params.count, names_bytes(r), metadata, &w, err);
+    for (size_t i = 0; i < r->m->params.count && !status; i++)
+        status = add_array(w, "param", &r->m->params.param[i], r->m->params.param[i].count, r->m->params.param[i].data, err);
+    if (!status && !parts) status = add_moments(w, r, 0, &hash, err);
+    if (!status) status = wts_writer_finish(w, err);
+    else wts_writer_abandon(w);
+    eng_free(options);
+    return status;
+}
+
+/* "<hash> <hash> ..." of parts. A heap string. */
+static char *parts_text(const uint64_t *hash, size_t n)
+{
+    char *text = eng_alloc(17 * n + 1, 1);
+    if (text) text[0] = '\0';
+    for (size_t i = 0; text && i < n; i++) snprintf(text + 17 * i, 18, "%016" PRIx64 "%s", hash[i], i + 1 < n ? " " : "");
+    return text;
 }
 
 eng_status train_state_save(train_run *r, eng_error *err)
 {
-    char path[4096], position[512], data[32];
-    eng_status status = train_log_sync(&r->log, err);
-    if (status) return status;
+    uint64_t *hash = eng_alloc(r->shards, sizeof *hash);
+    char *parts = NULL;
+    eng_status status = hash ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    if (!status && r->leads) status = train_log_sync(&r->log, err);
+    status = eng_ranks_agree(r->ranks, status, err);
     r->at.log_bytes = r->log.bytes;
-    const train_position *at = &r->at;
-    /* %a: every bit of a double */
-    snprintf(position, sizeof position, "%zu %zu %zu %zu %a %zu %" PRIu64 " %zu %zu %zu", at->step, at->epoch, at->batch,
-             at->best_step, at->best, at->worse, at->log_bytes, r->optimizer.step, at->unscored, at->best_epoch);
-    snprintf(data, sizeof data, "%016" PRIx64, data_fingerprint(&r->data));
-    char *options = options_text(r, err);
-    if (!options) return ENG_E_MEMORY;
-    const char *metadata[] = {"format", FORMAT, "position", position, "options", options, "data", data, NULL};
-    size_t names = 0;
-    for (size_t i = 0; i < r->m->params.count; i++) names += 4 * (strlen(r->m->params.param[i].name) + 8);
-    wts_writer *w = NULL;
-    status = wts_writer_open(state_path(r, path, sizeof path), 4 * r->m->params.count, names, metadata, &w, err);
-    if (!status) {
-        status = add_arrays(w, r, err);
-        if (status) wts_writer_abandon(w);
-        else status = wts_writer_finish(w, err);
-    }
-    eng_free(options);
+    if (!status && r->shards > 1) status = save_parts(r, hash, err);
+    if (!status && r->shards > 1 && !(parts = parts_text(hash, r->shards)))
+        status = eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    if (!status && r->leads) status = save_manifest(r, parts, err);
+    status = eng_ranks_agree(r->ranks, status, err);
+    if (!status && r->leads && r->shards > 1) remove_old_parts(r);
+    eng_free(parts);
+    eng_free(hash);
     return status;
 }
 
@@ -132,18 +271,61 @@ static const char *metadata(const wts_checkpoint *c, const char *key)
     return v && v->kind == WTS_STRING ? v->text : "";
 }
 
-static eng_status read_array(const wts_checkpoint *c, const char *kind, const mdl_param *p, float *out, eng_error *err)
+static eng_status read_array(const wts_checkpoint *c, const char *kind, const mdl_param *p, size_t count, float *out,
+                             eng_error *err)
 {
     char name[512], found[128] = "nothing";
     snprintf(name, sizeof name, "%s.%s", kind, p->name);
     const wts_tensor *t = wts_checkpoint_find(c, name);
-    if (t && t->dtype == WTS_F32 && t->count == p->count) {
-        memcpy(out, t->data, p->count * sizeof *out);
+    if (t && t->dtype == WTS_F32 && t->count == count) {
+        memcpy(out, t->data, count * sizeof *out);
         return ENG_OK;
     }
     if (t) wts_tensor_describe(t, found, sizeof found);
     return eng_fail(err, ENG_E_MISMATCH, "%s: %s: expected F32[%zu], found %s: the state is another model's", c->path, name,
-                    p->count, found);
+                    count, found);
+}
+
+static eng_status read_moments(const wts_checkpoint *c, train_run *r, size_t part, uint64_t *hash, eng_error *err)
+{
+    moments all[KINDS];
+    mdl_span *spans;
+    list_moments(r, all);
+    eng_status status = spans_of(r, part, &spans, err);
+    for (size_t i = 0; i < r->m->params.count && !status; i++)
+        for (size_t k = 0; k < KINDS && !status; k++) {
+            if (!all[k].value || !spans[i].count) continue;
+            float *x = all[k].value[i] + (spans[i].first - all[k].own[i].first);
+            status = read_array(c, all[k].kind, &r->m->params.param[i], spans[i].count, x, err);
+            if (!status) *hash = hash_floats(*hash, x, spans[i].count);
+        }
+    eng_free(spans);
+    return status;
+}
+
+/* This rank's parts, whose hashes are in the manifest's `parts`. */
+static eng_status read_parts(train_run *r, const wts_checkpoint *manifest, const char *parts, eng_error *err)
+{
+    size_t first, end;
+    mdl_exchange_shards(r->exchange, &first, &end);
+    if (strlen(parts) + 1 != 17 * r->shards)
+        return eng_fail(err, ENG_E_FORMAT, "%s: expected the hashes of %zu parts, found \"%.100s\"", manifest->path, r->shards,
+                        parts);
+    for (size_t part = first; part < end; part++) {
+        char path[4096], found[32];
+        wts_checkpoint c;
+        uint64_t hash = TRAIN_HASH_START;
+        eng_status status = wts_checkpoint_open(part_path(r, r->at.step, part, path, sizeof path), &c, err);
+        if (status) return eng_fail_prefix(err, "a part of %s", manifest->path);
+        status = read_moments(&c, r, part, &hash, err);
+        wts_checkpoint_close(&c);
+        if (status) return status;
+        snprintf(found, sizeof found, "%016" PRIx64, hash);
+        if (strncmp(parts + 17 * part, found, 16) != 0)
+            return eng_fail(err, ENG_E_FORMAT, "%s: damaged, or a part of another run: its moments have the hash %s, and %s "
+                            "expects %.16s", path, found, manifest->path, parts + 17 * part);
+    }
+    return ENG_OK;
 }
 
 static eng_status read_position(train_run *r, const wts_checkpoint *c, eng_error *err)
@@ -159,7 +341,7 @@ static eng_status read_position(train_run *r, const wts_checkpoint *c, eng_error
     if (differ)
         return eng_fail(err, ENG_E_MISMATCH, "%s: that run had other options: %s (a resumed run repeats the command line)",
                         c->path, difference);
-    snprintf(data, sizeof data, "%016" PRIx64, data_fingerprint(&r->data));
+    snprintf(data, sizeof data, "%016" PRIx64, train_data_fingerprint(&r->data));
     if (strcmp(metadata(c, "data"), data) != 0)
         return eng_fail(err, ENG_E_MISMATCH, "%s: that run had other data: the list, or what can be read of it, changed",
                         c->path);
@@ -175,17 +357,15 @@ eng_status train_state_load(train_run *r, eng_error *err)
 {
     char path[4096];
     wts_checkpoint c;
+    uint64_t hash = 0;
     eng_status status = wts_checkpoint_open(state_path(r, path, sizeof path), &c, err);
     if (status) return status;
     status = read_position(r, &c, err);
-    for (size_t i = 0; i < r->m->params.count && !status; i++) {
-        const mdl_param *p = &r->m->params.param[i];
-        status = read_array(&c, "param", p, p->data, err);
-        if (!status && r->optimizer.mean[i]) status = read_array(&c, "mean", p, r->optimizer.mean[i], err);
-        if (!status && r->optimizer.square[i]) status = read_array(&c, "square", p, r->optimizer.square[i], err);
-        if (!status && r->average.value && r->average.value[i])
-            status = read_array(&c, "average", p, r->average.value[i], err);
-    }
+    for (size_t i = 0; i < r->m->params.count && !status; i++)
+        status = read_array(&c, "param", &r->m->params.param[i], r->m->params.param[i].count, r->m->params.param[i].data, err);
+    const char *parts = metadata(&c, "parts");
+    if (!status && r->shards > 1) status = read_parts(r, &c, parts, err);
+    if (!status && r->shards == 1) status = read_moments(&c, r, 0, &hash, err);
     wts_checkpoint_close(&c);
     return status;
 }

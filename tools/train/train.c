@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/memory.h"
@@ -29,20 +28,15 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* a scheduler's warning */
     signal(SIGXFSZ, SIG_IGN); /* a write that fails says so itself */
     signal(SIGPIPE, SIG_IGN);
 }
 
-double train_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
+/* What all ranks found wrong, or agreed on, is said by one. */
 static int complain(const train_run *r, int status, const char *message)
 {
-    fprintf(stderr, "%strain: %s\n", train_shows_progress(r) ? "\r\033[K" : "", message);
+    if (r->leads) fprintf(stderr, "%strain: %s\n", train_shows_progress(r) ? "\r\033[K" : "", message);
     return status;
 }
 
@@ -69,25 +63,37 @@ static void show_progress(const train_run *r, const train_step_line *line, size_
     double left = elapsed / done * (double)(r->total_steps - line->step);
     fprintf(stderr, "\repoch %zu", line->epoch);
     if (!r->o->steps) fprintf(stderr, "/%llu", (unsigned long long)r->o->epochs);
-    fprintf(stderr, " step %zu/%zu  loss %.4f  rate %.3g  %.1f s of audio a second  %d:%02d:%02d left\033[K", line->step,
-            r->total_steps, line->loss, line->rate, r->seconds_since / elapsed, (int)(left / 3600), (int)(left / 60) % 60,
-            (int)left % 60);
+    fprintf(stderr, " step %zu/%zu  loss %.4f  rate %.3g  %.1f s of audio a second", line->step, r->total_steps, line->loss,
+            line->rate, r->seconds_since / elapsed);
+    if (eng_ranks_count(r->ranks) > 1) fprintf(stderr, "  waits %.0f %%", 100 * r->waited / elapsed);
+    fprintf(stderr, "  %d:%02d:%02d left\033[K", (int)(left / 3600), (int)(left / 60) % 60, (int)left % 60);
 }
 
 /* ---- Saving ---- */
 
+/* Puts the average of the weights in their place, on all ranks; once more: back. Without --ema the weights are there. */
+static void swap_average(train_run *r)
+{
+    mdl_exchange_settle(r->exchange);
+    if (!r->average.value) return;
+    mdl_average_swap(&r->average, &r->m->params);
+    mdl_exchange_share(r->exchange);
+}
+
 static eng_status save_model(train_run *r, const char *name, eng_error *err)
 {
     char path[4096];
-    mdl_average_swap(&r->average, &r->m->params);
-    eng_status status = mdl_model_save(r->m, train_path(r, name, path, sizeof path), err);
-    mdl_average_swap(&r->average, &r->m->params);
-    return status;
+    eng_status status = ENG_OK;
+    swap_average(r);
+    if (r->leads) status = mdl_model_save(r->m, train_path(r, name, path, sizeof path), err);
+    swap_average(r);
+    return eng_ranks_agree(r->ranks, status, err);
 }
 
 /* The last model, then the state, which is what a resumed run begins with. */
 static eng_status save_all(train_run *r, eng_error *err)
 {
+    eng_ranks_set_work(r->ranks, "saving the state");
     eng_status status = save_model(r, "last", err);
     return status ? status : train_state_save(r, err);
 }
@@ -118,6 +124,10 @@ static eng_status open_feed(train_run *r, eng_error *err)
                             .batch_size = (size_t)o->batch_size,
                             .batch_seconds = o->batch_seconds,
                             .crop_seconds = o->crop,
+                            .shards = r->shards,
+                            .own_shards = r->shards / eng_ranks_count(r->ranks),
+                            .first_shard = r->shards / eng_ranks_count(r->ranks) * eng_ranks_self(r->ranks),
+                            .hold = (size_t)o->accumulate,
                             .shuffle = !o->no_shuffle,
                             .bucket = !o->no_shuffle,
                             .augmentation = &r->augmentation,
@@ -157,11 +167,11 @@ static eng_status evaluate_dev(train_run *r, eng_error *err)
 {
     const size_t epoch = r->at.unscored;
     double score;
-    bool stopped;
-    mdl_average_swap(&r->average, &r->m->params);
-    eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, epoch, &score, &stopped, err);
-    mdl_average_swap(&r->average, &r->m->params);
-    if (!status && !stopped) r->at.unscored = 0;
+    swap_average(r);
+    eng_status status = train_evaluate(r, r->m, TRAIN_DEV, r->at.step, epoch, &score, err);
+    if (status) return status;
+    swap_average(r);
+    if (!r->stopped) r->at.unscored = 0;
     if (status || isnan(score)) return status;
     if (r->at.best_step && !(score > r->at.best)) {
         r->at.worse++;
@@ -172,7 +182,8 @@ static eng_status evaluate_dev(train_run *r, eng_error *err)
         r->at.worse = 0;
         status = save_model(r, "best", err);
     }
-    return status ? status : write_report(r, err);
+    if (!status && r->leads) status = write_report(r, err);
+    return eng_ranks_agree(r->ranks, status, err);
 }
 
 static bool is_done(const train_run *r)
@@ -182,21 +193,23 @@ static bool is_done(const train_run *r)
     return r->at.step >= r->total_steps || (r->o->patience && r->at.worse >= r->o->patience);
 }
 
-/* A step, and whether an evaluation is due behind it (r->at.unscored). first: the step that this process began behind. */
-static eng_status learn(train_run *r, size_t first, eng_error *err)
+/* A step, and whether an evaluation is due behind it (r->at.unscored). first: the step that this process began behind.
+ * *unsaved: seconds since the state was saved, by the clock of rank 0. */
+static eng_status learn(train_run *r, size_t first, double *unsaved, eng_error *err)
 {
     train_step_line line;
     bool taken;
     const train_position before = r->at;
-    eng_status status = train_step(r, &line, &taken, err);
-    if (status || (r->at.epoch == before.epoch && r->at.batch == before.batch)) return status; /* stopped */
+    eng_status status = train_step(r, unsaved, &line, &taken, err);
+    if (status || r->stopped) return status;
     r->idle = taken ? 0 : r->idle + 1;
     if (taken) {
         r->seconds_since += line.seconds;
-        status = train_log_step(&r->log, &line, err);
+        if (r->leads) status = train_log_step(&r->log, &line, err);
         show_progress(r, &line, first);
     }
-    train_say_skipped(r, r->feed);
+    status = eng_ranks_agree(r->ranks, status, err);
+    if (!status) status = train_say_skipped(r, r->feed, err);
     if (status) return status;
     if (r->idle && r->at.batch == 0 && r->idle >= steps_of_epoch(r, before.epoch))
         return eng_fail(err, ENG_E_IO, "epoch %zu: none of the recordings can be read any more (what was saved before is intact)",
@@ -212,12 +225,12 @@ static eng_status train_all(train_run *r, eng_error *err)
     double saved = train_now();
     eng_status status = ENG_OK;
     r->started = saved;
-    while (!is_done(r) && !stop_signal && !status) {
-        if (!r->at.unscored) status = learn(r, first, err);
-        if (!status && r->at.unscored) status = evaluate_dev(r, err);
+    while (!is_done(r) && !r->stopped && !status) {
         double since = train_now() - saved;
+        if (!r->at.unscored) status = learn(r, first, &since, err);
+        if (!status && r->at.unscored && !r->stopped) status = evaluate_dev(r, err);
         bool due = since >= 60 * r->o->save_minutes || (r->at.batch == 0 && since >= LEAST_SECONDS_BETWEEN_SAVES);
-        if (!status && due && !is_done(r) && !stop_signal) {
+        if (!status && due && !is_done(r) && !r->stopped) {
             status = save_all(r, err);
             saved = train_now();
         }
@@ -238,11 +251,11 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
         if (status) return status;
     }
     eng_status status = mdl_model_load(train_path(r, "best", path, sizeof path), NULL, false, &r->ctx.k, r->pool, &best, err);
-    bool stopped = false;
-    for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status && !stopped; split++) {
+    status = eng_ranks_agree(r->ranks, status, err);
+    for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status && !r->stopped; split++) {
         double score;
         if (has_split(r, (train_split)split))
-            status = train_evaluate(r, best, (train_split)split, step, epoch, &score, &stopped, err);
+            status = train_evaluate(r, best, (train_split)split, step, epoch, &score, err);
     }
     if (!status || best) mdl_model_free(best);
     return status;
@@ -251,42 +264,51 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
 /* ---- Start ---- */
 
 /* The folder, before anything that takes time. *made: it was not there. */
+static eng_status make_folder(const train_run *r, bool *made, eng_error *err)
+{
+    *made = mkdir(r->o->out, 0777) == 0;
+    if (!*made && errno != EEXIST)
+        return eng_fail(err, ENG_E_IO, "--out %s: cannot make this folder: %s", r->o->out, strerror(errno));
+    struct stat info;
+    if (stat(r->o->out, &info) != 0 || !S_ISDIR(info.st_mode))
+        return eng_fail(err, ENG_E_IO, "--out %s: there is a file of that name, expected a folder", r->o->out);
+    if (train_state_exists(r) && !r->o->resume)
+        return eng_fail(err, ENG_E_USAGE, "--out %s: there is a run in it already: --resume goes on with it; or give another --out",
+                        r->o->out);
+    return ENG_OK;
+}
+
+/* By rank 0; the others must find it. */
 static int make_out(const train_run *r, bool *made)
 {
-    eng_error err;
-    *made = mkdir(r->o->out, 0777) == 0;
-    if (!*made && errno != EEXIST) {
-        eng_fail(&err, ENG_E_IO, "--out %s: cannot make this folder: %s", r->o->out, strerror(errno));
-        return complain(r, EXIT_TRAINING, err.message);
-    }
+    eng_error err = {0};
     struct stat info;
-    if (stat(r->o->out, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        eng_fail(&err, ENG_E_IO, "--out %s: there is a file of that name, expected a folder", r->o->out);
-        return complain(r, EXIT_TRAINING, err.message);
-    }
-    if (train_state_exists(r) && !r->o->resume) {
-        eng_fail(&err, ENG_E_USAGE, "--out %s: there is a run in it already: --resume goes on with it; or give another --out",
-                 r->o->out);
-        return complain(r, EXIT_USAGE, err.message);
-    }
-    return 0;
+    *made = false;
+    eng_status status = eng_ranks_agree(r->ranks, r->leads ? make_folder(r, made, &err) : ENG_OK, &err);
+    if (!status && stat(r->o->out, &info) != 0)
+        status = eng_fail(&err, ENG_E_IO, "--out %s: %s, where %s has it: --out must be a folder that all ranks share", r->o->out,
+                          strerror(errno), eng_ranks_name(r->ranks, 0));
+    status = eng_ranks_agree(r->ranks, status, &err);
+    return status ? complain(r, status == ENG_E_USAGE ? EXIT_USAGE : EXIT_TRAINING, err.message) : 0;
 }
 
 static int open_out(train_run *r, eng_error *err)
 {
     char path[4096];
-    bool there = train_state_exists(r);
-    if (there && train_state_load(r, err)) return complain(r, EXIT_LOAD, err->message);
+    int there = train_state_exists(r);
+    eng_status status = eng_ranks_broadcast(r->ranks, 0, &there, sizeof there, err);
+    if (status) return complain(r, EXIT_LOAD, err->message);
+    if (there && eng_ranks_agree(r->ranks, train_state_load(r, err), err)) return complain(r, EXIT_LOAD, err->message);
     if (r->o->resume && !there) train_say(r, "%s: no state to resume from: beginning at the first step", r->o->out);
     if (there) train_say(r, "resumed behind step %zu (epoch %zu)", r->at.step, r->at.epoch + 1);
-    eng_status status = open_feed(r, err);
+    status = eng_ranks_agree(r->ranks, open_feed(r, err), err);
     if (status == ENG_E_USAGE) return complain(r, EXIT_USAGE, err->message);  /* the crop, the augmentation */
     if (status == ENG_E_MISSING) return complain(r, EXIT_LOAD, err->message); /* no recording that can be read */
     if (status) return complain(r, EXIT_TRAINING, err->message);
-    if (train_log_open(&r->log, train_path(r, "metrics.jsonl", path, sizeof path), r->at.log_bytes, err) ||
-        write_recipe(r, err))
-        return complain(r, EXIT_TRAINING, err->message);
-    return 0;
+    if (r->leads) status = train_log_open(&r->log, train_path(r, "metrics.jsonl", path, sizeof path), r->at.log_bytes, err);
+    if (r->leads && !status) status = write_recipe(r, err);
+    status = eng_ranks_agree(r->ranks, status, err);
+    return status ? complain(r, EXIT_TRAINING, err->message) : 0;
 }
 
 /* How many recordings of each class a split has: "anger 12, fear 3"; too long a text is cut. */
@@ -336,10 +358,12 @@ static int run(train_run *r)
     catch_signals();
     r->stop = &stop_signal;
     if (train_all(r, &err)) return complain(r, EXIT_TRAINING, err.message);
-    if (!stop_signal && (evaluate_tests(r, &err) || write_report(r, &err))) return complain(r, EXIT_TRAINING, err.message);
-    if (stop_signal) {
+    if (!r->stopped && evaluate_tests(r, &err)) return complain(r, EXIT_TRAINING, err.message);
+    if (!r->stopped && eng_ranks_agree(r->ranks, r->leads ? write_report(r, &err) : ENG_OK, &err))
+        return complain(r, EXIT_TRAINING, err.message);
+    if (r->stopped) {
         train_say(r, "stopped behind step %zu; the same command with --resume goes on", r->at.step);
-        return 128 + stop_signal;
+        return 128 + r->stopped;
     }
     char path[4096];
     train_say(r, "done: %s%s", train_path(r, "best", path, sizeof path),
@@ -348,15 +372,41 @@ static int run(train_run *r)
     return 0;
 }
 
+static bool check_shards(const train_run *r)
+{
+    const size_t ranks = eng_ranks_count(r->ranks);
+    if (r->shards % ranks == 0) return true;
+    char message[128];
+    snprintf(message, sizeof message, "--shards %zu on %zu ranks: expected a multiple, so that each has as many", r->shards, ranks);
+    complain(r, EXIT_USAGE, message);
+    return false;
+}
+
+/* The line that a job ends with, when it cannot go on. */
+static void report_lost(const char *message)
+{
+    fprintf(stderr, "%strain: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", message);
+}
+
 int main(int argc, char **argv)
 {
     static train_options options;
     static train_run r;
+    eng_error err = {0};
     int status;
     if (train_options_start(argc, argv, &options, &status)) {
         r.o = &options;
-        status = run(&r);
+        if (eng_ranks_open(&argc, &argv, report_lost, &r.ranks, &err)) {
+            report_lost(err.message);
+            status = EXIT_USAGE;
+        } else {
+            r.leads = eng_ranks_self(r.ranks) == 0;
+            eng_ranks_set_patience(r.ranks, options.patience_seconds);
+            r.shards = options.shards ? (size_t)options.shards : eng_ranks_count(r.ranks);
+            status = check_shards(&r) ? run(&r) : EXIT_USAGE;
+        }
         train_teardown(&r);
+        eng_ranks_close(r.ranks);
     }
     train_options_end(&options);
     return status;

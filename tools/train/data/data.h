@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "engine/error.h"
+#include "engine/ranks/ranks.h"
 
 enum { TRAIN_ATTRIBUTES = 3 };
 #define TRAIN_NO_LABEL SIZE_MAX
@@ -92,10 +93,11 @@ eng_status train_data_load(const train_data_options *o, train_data *out, eng_err
 void train_data_free(train_data *d);
 
 /* Decodes every file: sets samples, or broken with a message to report (once an example, in the list's order, on the
- * caller's thread: report(arg, message); report may be NULL). Files are read on several threads (0: one per CPU); what
- * was decoded is kept for the feeds as far as cache_bytes allow. min_samples: shorter is broken too. Returns how many
- * are broken. */
-size_t train_data_scan(train_data *d, size_t threads, size_t min_samples,
-                       void (*report)(void *arg, const char *message), void *arg);
+ * caller's thread: report(arg, message); report may be NULL). The ranks take turns at the files, one each, on several
+ * threads (0: one per CPU), and all know of all then; what was decoded is kept for this rank's feeds as far as cache_bytes
+ * allow. min_samples: shorter is broken too. *broken: how many are. Error: a file that one rank cannot read and another
+ * can; out of memory. */
+eng_status train_data_scan(train_data *d, eng_ranks *ranks, size_t threads, size_t min_samples,
+                           void (*report)(void *arg, const char *message), void *arg, size_t *broken, eng_error *err);
 
 #endif

@@ -10,8 +10,8 @@
 #include "tools/train/plan.h"
 #include "tools/train/data/store.h"
 
-/* Batches that are ready or in preparation, beside the one that the caller has. */
-enum { AHEAD = 4, SLOTS = AHEAD + 1 };
+/* Batches that are ready or in preparation, beside those that the caller has. */
+enum { AHEAD = 4 };
 
 typedef struct feed_item {
     tool_stage_item stage;
@@ -24,6 +24,7 @@ typedef struct feed_slot {
     train_batch batch; /* n: as planned, until it is handed out */
     feed_item *item;   /* [planned] */
     size_t planned;
+    size_t *shard_of;  /* [planned]: each item's, counted from the feed's first */
 } feed_slot;
 
 struct train_feed {
@@ -35,9 +36,11 @@ struct train_feed {
     tool_stage *stage;
     train_plan plan;       /* of epoch */
     size_t epoch, next;    /* the next batch to be opened */
-    feed_slot slot[SLOTS]; /* batch number b, counted over epochs, is in slot[b % SLOTS] */
+    feed_slot *slot;       /* [slots]: batch number b, counted over epochs, is in slot[b % slots] */
+    size_t slots;
     size_t first, opened;  /* slots in use: batches first .. opened - 1 */
-    bool held, ended;      /* batch `first` is the caller's; no more are opened */
+    size_t held;           /* batches first .. first + held - 1 are the caller's */
+    bool ended;            /* no more are opened */
     bool *told;            /* [examples]: reported */
     char *skipped;         /* messages, one a line, or NULL */
     size_t skipped_size;
@@ -112,61 +115,104 @@ static eng_status note_skipped(train_feed *f, size_t example, const char *messag
     return ENG_OK;
 }
 
+/* Plans the epoch behind this one. */
+static eng_status next_epoch(train_feed *f, eng_error *err)
+{
+    train_plan plan;
+    eng_status status = train_plan_make(&f->plan_options, f->epoch + 1, &plan, err);
+    if (status) return status;
+    train_plan_free(&f->plan);
+    f->plan = plan;
+    f->epoch++;
+    f->next = 0;
+    return ENG_OK;
+}
+
+/* Makes a slot of the utterances order[0..n) of the plan that fall to the feed's own shards, one shard behind the other. */
+static eng_status fill_slot(train_feed *f, const size_t *order, size_t n, feed_slot *s, eng_error *err)
+{
+    size_t *samples = eng_alloc(n, sizeof *samples), *shard = eng_alloc(n, sizeof *shard);
+    s->batch.utterance = eng_alloc_zero(n, sizeof *s->batch.utterance);
+    s->batch.shard = eng_alloc_zero(f->o.own_shards + 1, sizeof *s->batch.shard);
+    s->item = eng_alloc_zero(n, sizeof *s->item);
+    s->shard_of = eng_alloc(n, sizeof *s->shard_of);
+    eng_status status = ENG_OK;
+    if (!samples || !shard || !s->batch.utterance || !s->batch.shard || !s->item || !s->shard_of)
+        status = eng_fail(err, ENG_E_MEMORY, "out of memory for a batch of %zu utterances", n);
+    for (size_t i = 0; i < n && !status; i++) samples[i] = f->samples[order[i]];
+    if (!status) status = train_plan_shards(n, samples, f->o.shards, shard, err);
+    for (size_t own = 0; own < f->o.own_shards && !status; own++)
+        for (size_t i = 0; i < n; i++) {
+            if (shard[i] != f->o.first_shard + own) continue;
+            s->shard_of[s->planned] = own;
+            s->item[s->planned].epoch = f->epoch;
+            s->item[s->planned++].example = f->id[order[i]];
+        }
+    eng_free(samples);
+    eng_free(shard);
+    return status;
+}
+
+/* Its items are the caller's: taken, or their stage closed. */
+static void clear_slot(feed_slot *s)
+{
+    for (size_t i = 0; i < s->planned; i++) {
+        float *samples;
+        memcpy(&samples, &s->item[i].made.samples, sizeof samples); /* const to the caller alone */
+        eng_free(samples);
+    }
+    eng_free(s->item);
+    eng_free(s->shard_of);
+    eng_free(s->batch.utterance);
+    eng_free(s->batch.shard);
+    *s = (feed_slot){0};
+}
+
 /* Opens the next batch in a free slot and has it prepared; after an epoch's last the next epoch's first. */
 static eng_status open_batch(train_feed *f, eng_error *err)
 {
-    if (f->next == f->plan.batches) {
-        train_plan plan;
-        eng_status status = train_plan_make(&f->plan_options, f->epoch + 1, &plan, err);
-        if (status) return status;
-        train_plan_free(&f->plan);
-        f->plan = plan;
-        f->epoch++;
-        f->next = 0;
-    }
+    eng_status status = f->next >= f->plan.batches ? next_epoch(f, err) : ENG_OK;
+    if (status) return status;
     size_t from = f->plan.first[f->next], n = f->plan.first[f->next + 1] - from;
-    train_utterance *u = eng_alloc_zero(n, sizeof *u);
-    feed_item *item = eng_alloc_zero(n, sizeof *item);
-    if (!u || !item) {
-        eng_free(u);
-        eng_free(item);
-        return eng_fail(err, ENG_E_MEMORY, "out of memory for a batch of %zu utterances", n);
+    feed_slot *s = &f->slot[f->opened % f->slots];
+    *s = (feed_slot){.batch = {.epoch = f->epoch, .index = f->next, .batches = f->plan.batches}};
+    status = fill_slot(f, f->plan.order + from, n, s, err);
+    if (status) {
+        s->planned = 0; /* nothing was made of them */
+        clear_slot(s);
+        return status;
     }
-    f->slot[f->opened++ % SLOTS] = (feed_slot){{f->epoch, f->next, f->plan.batches, n, u, 0}, item, n};
-    for (size_t i = 0; i < n; i++) {
-        item[i].epoch = f->epoch;
-        item[i].example = f->id[f->plan.order[from + i]];
-        tool_stage_give(f->stage, &item[i].stage);
-    }
-    f->next++;
-    f->ended = f->o.once && f->next == f->plan.batches;
+    f->opened++;
+    for (size_t i = 0; i < s->planned; i++) tool_stage_give(f->stage, &s->item[i].stage);
+    f->next += f->o.every;
+    f->ended = f->o.once && f->next >= f->plan.batches;
     return ENG_OK;
 }
 
 static eng_status open_batches(train_feed *f, eng_error *err)
 {
     eng_status status = ENG_OK;
-    while (!status && !f->ended && f->opened - f->first < SLOTS) status = open_batch(f, err);
+    while (!status && !f->ended && f->opened - f->first < f->slots) status = open_batch(f, err);
     return status;
 }
 
 /* Waits for the batch's utterances; those that could not be read are left out. */
 static eng_status collect(train_feed *f, feed_slot *s, eng_error *err)
 {
-    size_t n = 0, samples = 0;
+    train_batch *b = &s->batch;
     eng_status status = ENG_OK;
-    for (size_t i = 0; i < s->batch.n && !status; i++) {
+    for (size_t i = 0; i < s->planned && !status; i++) {
         const feed_item *item = (const feed_item *)tool_stage_take(f->stage);
         if (item->failure.status == ENG_E_MEMORY)
             status = eng_fail(err, ENG_E_MEMORY, "%s", item->failure.message);
         else if (item->failure.status)
             status = note_skipped(f, item->example, item->failure.message, err);
         if (!item->made.samples) continue;
-        samples += item->made.count;
-        s->batch.utterance[n++] = item->made;
+        b->samples += item->made.count;
+        b->utterance[b->n++] = item->made;
+        b->shard[s->shard_of[i] + 1]++;
     }
-    s->batch.n = n;
-    s->batch.seconds = (double)samples / MDL_SAMPLE_RATE;
+    for (size_t own = 0; own < f->o.own_shards; own++) b->shard[own + 1] += b->shard[own];
     return status;
 }
 
@@ -230,13 +276,16 @@ static eng_status go_to(train_feed *f, size_t epoch, size_t index, eng_error *er
     if (index > f->plan.batches)
         return eng_fail(err, ENG_E_USAGE, "batch %zu of epoch %zu, which has %zu", index, epoch, f->plan.batches);
     f->epoch = epoch;
-    f->next = index;
+    f->next = index + f->o.turn;
+    f->ended = f->o.once && f->next >= f->plan.batches && f->o.turn; /* others have all of them */
     return ENG_OK;
 }
 
 static eng_status set_up(train_feed *f, size_t epoch, size_t index, eng_error *err)
 {
     eng_status status = check(&f->o, f->crop, err);
+    f->slot = eng_alloc_zero(f->slots, sizeof *f->slot);
+    if (!status && !f->slot) status = eng_fail(err, ENG_E_MEMORY, "out of memory for %zu batches", f->slots);
     if (!status) status = select_examples(f, err);
     if (!status) status = go_to(f, epoch, index, err);
     if (status) return status;
@@ -252,6 +301,11 @@ eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t ind
     if (!f) return eng_fail(err, ENG_E_MEMORY, "out of memory");
     f->o = *o;
     if (!f->o.threads) f->o.threads = 1;
+    if (!f->o.shards) f->o.shards = 1;
+    if (!f->o.own_shards) f->o.own_shards = f->o.shards;
+    if (!f->o.every) f->o.every = 1;
+    if (!f->o.hold) f->o.hold = 1;
+    f->slots = f->o.hold + AHEAD;
     if (o->augmentation) f->augmentation = *o->augmentation;
     f->crop = to_samples(o->crop_seconds);
     eng_status status = set_up(f, epoch, index, err);
@@ -262,24 +316,12 @@ eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t ind
     return status;
 }
 
-/* Its items are the caller's: taken, or their stage closed. */
-static void clear_slot(feed_slot *s)
-{
-    for (size_t i = 0; i < s->planned; i++) {
-        float *samples;
-        memcpy(&samples, &s->item[i].made.samples, sizeof samples); /* const to the caller alone */
-        eng_free(samples);
-    }
-    eng_free(s->item);
-    eng_free(s->batch.utterance);
-    *s = (feed_slot){0};
-}
-
 void train_feed_close(train_feed *f)
 {
     if (!f) return;
     tool_stage_close(f->stage);
-    for (; f->first < f->opened; f->first++) clear_slot(&f->slot[f->first % SLOTS]);
+    for (; f->first < f->opened; f->first++) clear_slot(&f->slot[f->first % f->slots]);
+    eng_free(f->slot);
     train_plan_free(&f->plan);
     eng_free(f->id);
     eng_free(f->samples);
@@ -297,15 +339,15 @@ size_t train_feed_batches(const train_feed *f, size_t epoch)
 
 static eng_status next_batch(train_feed *f, const train_batch **out, eng_error *err)
 {
-    if (f->held) {
-        clear_slot(&f->slot[f->first++ % SLOTS]);
-        f->held = false;
+    if (f->held == f->o.hold) {
+        clear_slot(&f->slot[f->first++ % f->slots]);
+        f->held--;
     }
     eng_status status = open_batches(f, err);
-    if (status || f->first == f->opened) return status;
-    feed_slot *s = &f->slot[f->first % SLOTS];
+    if (status || f->first + f->held == f->opened) return status;
+    feed_slot *s = &f->slot[(f->first + f->held) % f->slots];
     status = collect(f, s, err);
-    f->held = true;
+    f->held++;
     if (!status) *out = &s->batch;
     return status;
 }

@@ -15,6 +15,10 @@ typedef struct train_feed_options {
     bool shuffle;         /* else the list's order, and nothing is cropped at random but from the start */
     bool bucket;          /* batches of like lengths (only with shuffle) */
     bool once;            /* ends with the epoch that it begins in: then train_feed_next gives NULL */
+    size_t shards;        /* each batch is divided among so many (plan.h); 0: one */
+    size_t first_shard, own_shards; /* those that this feed reads; 0: all */
+    size_t every, turn;   /* gives batches turn, turn + every, ... alone; every 0: all */
+    size_t hold;          /* batches that stay valid at a time; 0: one */
     const mdl_augmentation *augmentation; /* NULL: none */
     uint64_t seed;
     size_t threads;     /* that decode, at least 1 */
@@ -31,9 +35,10 @@ typedef struct train_utterance {
 typedef struct train_batch {
     size_t epoch, index; /* from 0 */
     size_t batches;      /* in that epoch: index + 1 == batches is its last */
-    size_t n;
-    train_utterance *utterance;
-    double seconds; /* of audio, all together */
+    size_t n;            /* those of this feed's shards that could be read */
+    train_utterance *utterance; /* by shard, in the plan's order */
+    size_t *shard;       /* [own shards + 1]: shard s, counted from the feed's first, has utterances shard[s] .. shard[s + 1] - 1 */
+    size_t samples;      /* of all n */
 } train_batch;
 
 typedef struct train_feed train_feed;
@@ -48,7 +53,7 @@ eng_status train_feed_open(const train_feed_options *o, size_t epoch, size_t ind
  * order that the epoch draws, and counting costs its whole plan (a sort of the split). 0: out of memory. */
 size_t train_feed_batches(const train_feed *f, size_t epoch);
 
-/* The next batch; after an epoch's last one the next epoch's first (with once: NULL). Valid until the next call. A file
+/* The next batch; after an epoch's last one the next epoch's first (with once: NULL). Valid until `hold` more were given. A file
  * that cannot be read any more, or has another length than when it was scanned, is left out and reported by
  * train_feed_skipped; a batch may so be empty (n = 0). Error: out of memory. */
 eng_status train_feed_next(train_feed *f, const train_batch **out, eng_error *err);

@@ -20,12 +20,13 @@ typedef struct train_options {
     const char *recipe, *init, *data, *out, *audio, *dev_speakers, *test_speakers, *text, *cpu, *noise_snr, *range;
     size_t pooling, gender, text_conditioning; /* TRAIN_UNSET, or the enums of model/config/config.h */
     size_t loss, class_weights, schedule, precision;
-    uint64_t epochs, steps, batch_size, accumulate, seed, threads, decoders, patience, cache_mib, projection;
+    size_t exchange; /* TRAIN_UNSET, or 0: f32, 1: bf16 */
+    uint64_t epochs, steps, batch_size, accumulate, seed, threads, decoders, patience, cache_mib, projection, shards;
     uint64_t mask_time_length, mask_feature_length; /* 0: not asked for */
     double batch_seconds, crop, lr, head_lr, weight_decay, warmup, clip, label_smoothing, focal_gamma;
     double dropout, hidden_dropout, attention_dropout, activation_dropout, feature_dropout, final_dropout, layer_drop;
     double mask_time_prob, mask_feature_prob;
-    double gain, noise, speed, pitch, equalise, ema, save_minutes;
+    double gain, noise, speed, pitch, equalise, ema, save_minutes, patience_seconds;
     bool no_shuffle, resume, strict, train_feature_encoder, checkpoint_layers, new_head, soft_labels, quiet;
     double snr_low, snr_high, range_low, range_high; /* from noise_snr and range */
     char *recipe_text, **recipe_arguments;           /* what texts of a recipe point into */

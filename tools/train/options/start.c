@@ -48,11 +48,11 @@ static eng_status check(train_options *o, size_t operands, char **argv, eng_erro
 bool train_options_start(int argc, char **argv, train_options *o, int *exit_status)
 {
     *o = (train_options){.pooling = TRAIN_UNSET, .gender = TRAIN_UNSET, .text_conditioning = TRAIN_UNSET, .epochs = 20,
-                         .batch_size = 8, .accumulate = 1, .seed = 1, .decoders = 2, .cache_mib = 2048, .crop = 12,
+                         .exchange = TRAIN_UNSET, .batch_size = 8, .accumulate = 1, .seed = 1, .decoders = 2, .cache_mib = 2048, .crop = 12,
                          .lr = 1e-5, .head_lr = NAN, .weight_decay = 0.01, .focal_gamma = 2, .dropout = NAN,
                          .hidden_dropout = NAN, .attention_dropout = NAN, .activation_dropout = NAN,
                          .feature_dropout = NAN, .final_dropout = NAN, .layer_drop = NAN, .mask_time_prob = NAN,
-                         .mask_feature_prob = NAN, .save_minutes = 15, .snr_low = 5, .snr_high = 30, .range_low = 1,
+                         .mask_feature_prob = NAN, .save_minutes = 15, .patience_seconds = 600, .snr_low = 5, .snr_high = 30, .range_low = 1,
                          .range_high = 7};
     eng_error err = {0};
     size_t operands;

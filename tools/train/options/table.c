@@ -107,6 +107,13 @@ static const tool_option options[] = {
     {"precision", 0, TOOL_CHOICE, OPTION(precision), NULL,
      "bf16: linear layers and the CNN round what they multiply, forward and\nback; weights, gradients "
      "and sums stay f32 (f32)", "f32|bf16", 0, 0},
+    {"shards", 0, TOOL_COUNT, OPTION(shards), "N",
+     "parts of a step's batch, whose gradients are added in a fixed order:\nfor the same N every number of ranks that divides it "
+     "gives the same\nbits (the number of ranks)", NULL, 1, 4096},
+    {"exchange", 0, TOOL_CHOICE, OPTION(exchange), NULL,
+     "what ranks send each other of gradients and steps: bf16 is half as\nmuch, and rounds (f32)", "f32|bf16", 0, 0},
+    {"rank-timeout", 0, TOOL_NUMBER, OPTION(patience_seconds), "S",
+     "end the job when a rank was silent for S seconds (600; 0: never)", NULL, 0, 1e6},
     {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: portable, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
      0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
@@ -120,7 +127,8 @@ const tool_program train_program = {
     "conditioning, AdamW, the CNN frozen. What is not asked for is off: constant rate, no clipping,\n"
     "no augmentation, one rate for every parameter. Dropouts are those of the model's config.json.\n\n"
     "The best model by macro-F1 on the dev split is kept in OUT/best, the last in OUT/last, both as\n"
-    "folders that infer and Hugging Face read. SIGTERM and SIGINT save and leave; --resume goes on.\n\n"
+    "folders that infer and Hugging Face read. SIGTERM, SIGINT and SIGUSR1 save and leave; --resume goes\n"
+    "on. Under mpirun or srun (a build with -Dmpi=enabled) the processes train one model together.\n\n"
     "Exit status: 0 done; 1 wrong usage; 2 the model or the data cannot be loaded; 3 the training failed;\n"
     "128 + the signal's number when it was stopped.",
     options,

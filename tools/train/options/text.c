@@ -12,7 +12,7 @@
 static bool is_result(const char *name, bool length)
 {
     static const char *const others[] = {"recipe", "out", "resume", "strict", "decoders", "cache", "save-minutes",
-                                         "threads", "quiet", "audio", NULL};
+                                         "threads", "quiet", "audio", "rank-timeout", NULL};
     static const char *const lengths[] = {"epochs", "steps", "patience", NULL};
     for (size_t i = 0; others[i]; i++)
         if (strcmp(name, others[i]) == 0) return false;
