@@ -202,6 +202,6 @@ void mdl_shard_sum_take(mdl_shard_sum *s, eng_context *ctx, size_t shard)
 
 void mdl_shard_sum_finish(mdl_shard_sum *s, eng_context *ctx)
 {
-    if (s->last == SIZE_MAX || (s->last == 0 && s->present[s->shards] == 1 && !s->rounded)) return;
+    if (s->last == SIZE_MAX || (s->present[s->shards] == 1 && !s->rounded)) return; /* the gradients are the sum */
     evaluate(s, ctx, (mdl_node){0, s->shards}, NULL);
 }
