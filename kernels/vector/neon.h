@@ -424,7 +424,7 @@ KERN_INLINE float32x4_t quad_lookup8(uint8x16x2_t table, uint32x4_t index)
 
 KERN_INLINE f32x16 f32x16_lookup8(const float *table, i32x16 index)
 {
-    const uint8x16x2_t t = {{vreinterpretq_u8_f32(vld1q_f32(table)), vreinterpretq_u8_f32(vld1q_f32(table + 4))}};
+    const uint8x16x2_t t = vld1q_u8_x2((const uint8_t *)table); /* one load: gcc would put two together on the stack */
     return (f32x16){quad_lookup8(t, index.a), quad_lookup8(t, index.b), quad_lookup8(t, index.c),
                     quad_lookup8(t, index.d)};
 }
@@ -492,6 +492,13 @@ static inline void block16_transpose_part(size_t rows, size_t columns, size_t ke
                                           size_t ldy)
 {
     const float zero = 0.0f;
+    if (columns == 16 && rows == kept && rows % 4 == 0) { /* a panel of twelve */
+        for (size_t i = 0; i < rows; i += 4) {
+            KERN_UNROLL
+            for (size_t j = 0; j < 16; j += 4) block4_transpose(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+        }
+        return;
+    }
     const size_t whole_rows = (rows < kept ? rows : kept) / 4 * 4, whole_columns = columns / 4 * 4;
     for (size_t i = 0; i < whole_rows; i += 4)
         for (size_t j = 0; j < whole_columns; j += 4) block4_transpose(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
