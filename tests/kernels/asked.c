@@ -38,7 +38,8 @@ bool asked_parse(int argc, char **argv, const char *one, asked *a)
             i++;
         }
     if (right && !(a->self_test && (a->one_tier || a->only != NULL))) return true;
-    fprintf(stderr, "usage: %s [--tier portable|neon|avx2|avx512] [%s NAME] [--seed N] | --self-test [--seed N]\n", argv[0], one);
+    fprintf(stderr, "usage: %s [--tier portable|neon|avx2|avx512] [%s NAME] [--seed N] | --self-test [--seed N]\n", argv[0],
+            one);
     return false;
 }
 
