@@ -7,8 +7,8 @@
  * A kern_table holds one implementation of each kernel. Filling it is pure (no global state), so a program may
  * hold tables of several tiers at once. Every kernel gives the same bits in every tier, with every compiler and libc, but
  * for gemm_bf16 where a CPU's instruction sums in another way, and for which NaN a NaN is. Kernels marked [exact] give
- * the bits of the specification (kernels/spec/), too; the others agree with it to the bound that tests/kernels/conformance/main.c
- * states for each.
+ * the bits of the specification (kernels/spec/), too; the others agree with it to the bound that
+ * tests/kernels/conformance/main.c states for each.
  *
  * Determinism: the result for one row (or one element, for element-wise kernels) depends on that row's values and
  * length alone, never on how many rows are processed in one call nor on its alignment or position in memory. */
@@ -21,9 +21,9 @@
 
 typedef enum kern_tier {
     KERN_TIER_PORTABLE, /* plain C, any CPU */
-    KERN_TIER_NEON,   /* aarch64 base instruction set */
-    KERN_TIER_AVX2,   /* AVX2 + FMA + F16C */
-    KERN_TIER_AVX512, /* AVX-512 F + BW + DQ + VL */
+    KERN_TIER_NEON,     /* aarch64 base instruction set */
+    KERN_TIER_AVX2,     /* AVX2 + FMA + F16C */
+    KERN_TIER_AVX512,   /* AVX-512 F + BW + DQ + VL */
     KERN_TIER_COUNT
 } kern_tier;
 
@@ -40,9 +40,9 @@ enum {
 typedef enum kern_act { KERN_ACT_NONE, KERN_ACT_GELU, KERN_ACT_RELU, KERN_ACT_TANH } kern_act;
 
 /* Register tile and cache blocks of a tier's GEMM. The operands of every precision are made of units of four bytes: a
- * float, two bf16 or four bytes, successive in k. A panel of B is [k in units][nr] units. One of A
- * is [k in units][mr], or where run is more than 1 [runs][mr][run], `run` units of a row together, the last of them filled up with zeros. kc counts units
- * and is a multiple of run; the rest are elements. mc is a multiple of mr, nc of nr. */
+ * float, two bf16 or four bytes, successive in k. A panel of B is [k in units][nr] units. One of A is [k in units][mr], or
+ * where run is more than 1 [runs][mr][run]: `run` units of a row together, the last of them filled up with zeros. kc counts
+ * units and is a multiple of run; the rest are elements. mc is a multiple of mr, nc of nr. */
 typedef struct kern_gemm_blocks {
     size_t mr, nr; /* micro-kernel's tile */
     size_t kc;     /* depth of a block */
@@ -87,13 +87,13 @@ typedef struct kern_table {
     void (*gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
                      size_t ldc, bool accumulate, const kern_ahead *ahead);
 
-    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] (where run
-     * is 1) and has element 2p in
-     * its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr: they tell the tile to
-     * kernels that a tier inherits. k counts units; the rest as in gemm_f32. A chain of fused multiply-adds into float,
-     * element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal
-     * numbers for zeros; AMX's TDPBF16PS adds the two halves' chains over a run, then those to C. The bits of a row do
-     * not depend on how k is split at multiples of the run. Agrees with the specification to the rounding of a sum of 2k products. */
+    /* The same product of bf16 from panels of pairs: unit p of row i of A lies at a[p * lda + i] (where run is 1) and has
+     * element 2p in its lower and 2p + 1 in its upper half; B likewise, at b[p * ldb + j]. lda = mr, ldb = nr: they tell the
+     * tile to kernels that a tier inherits. k counts units; the rest as in gemm_f32. A chain of fused multiply-adds into
+     * float, element 2p + 1 before 2p: the order of AVX512-BF16's VDPBF16PS (Intel SDM), which moreover takes subnormal
+     * numbers for zeros; AMX's TDPBF16PS adds the two halves' chains over a run, then those to C. The bits of a row do not
+     * depend on how k is split at multiples of the run. Agrees with the specification to the rounding of a sum of 2k
+     * products. */
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead);
 
@@ -272,9 +272,9 @@ typedef struct kern_cpu {
 kern_cpu kern_cpu_probe(void);
 
 /* Fills t with the kernels of the tier and of those of the capabilities that belong to the tier and that this build
- * contains; others do nothing. Returns false, with t
- * untouched, when this build does not contain the tier or kern_table_check refuses the result. Does not look at the
- * CPU: running a kernel of a tier or a capability that the CPU lacks ends the process. */
+ * contains; others do nothing. Returns false, with t untouched, when this build does not contain the tier or
+ * kern_table_check refuses the result. Does not look at the CPU: running a kernel of a tier or a capability that the CPU
+ * lacks ends the process. */
 bool kern_table_fill(kern_table *t, kern_tier tier, unsigned caps);
 
 /* True when no kernel of t is missing and its blocks are consistent: none is 0, mc % mr = 0, nc % nr = 0,

@@ -37,11 +37,13 @@ KERN_INLINE f32x16 top_of(f32x16 before, size_t n, f32x16 v)
 
 static void kern_softmax_f32(size_t n, const float *x, float *y)
 {
+    const size_t whole = n - n % LANES, rest = n - whole;
     f32x16 top = f32x16_set1(-INFINITY);
-    for (size_t j = 0; j < n; j += LANES) top = top_of(top, n - j, f32x16_load_first(x + j, n - j));
+    for (size_t j = 0; j < whole; j += LANES) top = f32x16_max(top, f32x16_load(x + j));
+    if (rest > 0) top = top_of(top, rest, f32x16_load_first(x + whole, rest));
     const f32x16 sum = f32x16_set1(exp_of_row(n, x, f32x16_top(top), y));
-    for (size_t j = 0; j < n; j += LANES)
-        f32x16_store_first(y + j, n - j, f32x16_div(f32x16_load_first(y + j, n - j), sum));
+    for (size_t j = 0; j < whole; j += LANES) f32x16_store(y + j, f32x16_div(f32x16_load(y + j), sum));
+    if (rest > 0) f32x16_store_first(y + whole, rest, f32x16_div(f32x16_load_first(y + whole, rest), sum));
 }
 
 /* s = s * scale + gate * bias at n <= 16 keys */

@@ -54,7 +54,9 @@ static void kern_attention_backward_f32(size_t rows, size_t keys, float *s, size
             dgate[r] += sum_row(keys, attend_biased, &q);
             continue;
         }
-        for (size_t j = 0; j < keys; j += LANES) attend(&q, j, keys - j, false, q.gate);
+        size_t j = 0;
+        for (; j + LANES <= keys; j += LANES) attend(&q, j, LANES, false, q.gate);
+        if (j < keys) attend(&q, j, keys - j, false, q.gate);
     }
 }
 
@@ -89,7 +91,7 @@ KERN_INLINE void gate_strip(size_t heads, size_t dim, size_t n, const gate_gradi
     const f32x16 w0 = f32x16_load_first(w, n), w1 = f32x16_load_first(w + dim, n);
     wide s0 = wide_load(dw, n), s1 = wide_load(dw + dim, n);
     for (size_t h = 0; h < heads; h++) {
-        const wide v = wide_of(f32x16_load_first(x + h * dim, n));
+        const wide v = wide_load_f32(x + h * dim, n);
         s0 = wide_add_product(v, wide_set1((double)d->a[h]), s0);
         s1 = wide_add_product(v, wide_set1((double)d->g[h]), s1);
         if (dx != NULL) {

@@ -46,11 +46,8 @@ KERN_INLINE i32x16 pairs_of(f32x16 first, f32x16 second)
 static void kern_f32_to_bf16(size_t n, const float *x, uint16_t *y)
 {
     size_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        uint32_t pairs[LANES];
-        i32x16_store(pairs, pairs_of(f32x16_load(x + i), f32x16_load(x + i + LANES)));
-        memcpy(y + i, pairs, sizeof pairs);
-    }
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        i32x16_store_halves(y + i, pairs_of(f32x16_load(x + i), f32x16_load(x + i + LANES)));
     for (; i < n; i += LANES)
         i32x16_store_u16(y + i, n - i, i32x16_shift_right(round_to_bf16(f32x16_load_first(x + i, n - i)), 16));
 }

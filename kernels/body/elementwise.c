@@ -71,24 +71,30 @@ static void kern_scale_rows_f32(size_t rows, size_t n, float *x, size_t ldx, con
 {
     for (size_t i = 0; i < rows; i++) {
         const f32x16 f = f32x16_set1(factor[i]);
-        for (size_t j = 0; j < n; j += LANES) {
-            float *at = x + i * ldx + j;
-            f32x16_store_first(at, n - j, f32x16_mul(f32x16_load_first(at, n - j), f));
-        }
+        float *row = x + i * ldx;
+        size_t j = 0;
+        for (; j + LANES <= n; j += LANES) f32x16_store(row + j, f32x16_mul(f32x16_load(row + j), f));
+        if (j < n) f32x16_store_first(row + j, n - j, f32x16_mul(f32x16_load_first(row + j, n - j), f));
     }
 }
 
-/* y = fma(x, scale, shift) by columns. */
+/* y = fma(x, scale, shift) in n <= 16 channels */
+KERN_INLINE void affine_at(size_t n, const float *x, const float *scale, const float *shift, float *y)
+{
+    const f32x16 factor = f32x16_load_first(scale, n), more = f32x16_load_first(shift, n);
+    f32x16_store_first(y, n, f32x16_fma(f32x16_load_first(x, n), factor, more));
+}
+
 static void kern_channel_affine_f32(size_t rows, size_t channels, const float *x, size_t ldx, const float *scale,
                                     const float *shift, float *y, size_t ldy)
 {
-    for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < channels; c += LANES) {
-            const size_t n = channels - c;
-            f32x16_store_first(y + i * ldy + c, n,
-                               f32x16_fma(f32x16_load_first(x + i * ldx + c, n), f32x16_load_first(scale + c, n),
-                                          f32x16_load_first(shift + c, n)));
-        }
+    for (size_t i = 0; i < rows; i++) {
+        const float *from = x + i * ldx;
+        float *to = y + i * ldy;
+        size_t c = 0;
+        for (; c + LANES <= channels; c += LANES) affine_at(LANES, from + c, scale + c, shift + c, to + c);
+        if (c < channels) affine_at(channels - c, from + c, scale + c, shift + c, to + c);
+    }
 }
 
 /* n elements from column j on of one row, n <= 16. */

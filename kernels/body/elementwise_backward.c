@@ -48,14 +48,19 @@ static void kern_tanh_backward_f32(size_t n, const float *y, const float *dy, fl
     map_gradient(n, y, dy, dx, tanh_step);
 }
 
+/* n <= 16 elements */
+KERN_INLINE void softmax_step(size_t n, const float *y, const float *dy, f32x16 dot, float *dx)
+{
+    const f32x16 g = f32x16_sub(f32x16_load_first(dy, n), dot);
+    f32x16_store_first(dx, n, f32x16_fma(f32x16_load_first(y, n), g, f32x16_load_first(dx, n)));
+}
+
 static void kern_softmax_backward_f32(size_t n, const float *y, const float *dy, float *dx)
 {
     const f32x16 dot = f32x16_set1(sum_products(n, y, dy));
-    for (size_t j = 0; j < n; j += LANES) {
-        const f32x16 g = f32x16_sub(f32x16_load_first(dy + j, n - j), dot);
-        const f32x16 d = f32x16_load_first(dx + j, n - j);
-        f32x16_store_first(dx + j, n - j, f32x16_fma(f32x16_load_first(y + j, n - j), g, d));
-    }
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) softmax_step(LANES, y + j, dy + j, dot, dx + j);
+    if (j < n) softmax_step(n - j, y + j, dy + j, dot, dx + j);
 }
 
 void kern_fill_elementwise_backward(kern_table *t)

@@ -20,6 +20,14 @@ KERN_INLINE f32x16 sum_deviation(f32x16 s, const void *with, size_t j, size_t n)
     return f32x16_fma(d, d, s);
 }
 
+/* n <= 16 elements of a row. */
+KERN_INLINE void normalise_at(size_t n, const float *x, f32x16 mean, f32x16 rstd, const float *gamma, const float *beta,
+                              float *y)
+{
+    const f32x16 scaled = f32x16_mul(f32x16_sub(f32x16_load_first(x, n), mean), rstd);
+    f32x16_store_first(y, n, f32x16_fma(scaled, f32x16_load_first(gamma, n), f32x16_load_first(beta, n)));
+}
+
 static void kern_layer_norm_f32(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma, const float *beta,
                                 float eps, float *y, size_t ldy, float *mean, float *rstd)
 {
@@ -31,13 +39,9 @@ static void kern_layer_norm_f32(size_t rows, size_t n, const float *x, size_t ld
         const centred_row centred = {xi, f32x16_set1(mu)};
         const float r = 1.0f / sqrtf(sum_row(n, sum_deviation, &centred) / (float)n + eps);
         const f32x16 muv = f32x16_set1(mu), rv = f32x16_set1(r);
-        for (size_t j = 0; j < n; j += LANES) {
-            const size_t left = n - j;
-            const f32x16 d = f32x16_sub(f32x16_load_first(xi + j, left), muv);
-            f32x16_store_first(yi + j, left,
-                               f32x16_fma(f32x16_mul(d, rv), f32x16_load_first(gamma + j, left),
-                                          f32x16_load_first(beta + j, left)));
-        }
+        size_t j = 0;
+        for (; j + LANES <= n; j += LANES) normalise_at(LANES, xi + j, muv, rv, gamma + j, beta + j, yi + j);
+        if (j < n) normalise_at(n - j, xi + j, muv, rv, gamma + j, beta + j, yi + j);
         if (mean != NULL) mean[i] = mu;
         if (rstd != NULL) rstd[i] = r;
     }
@@ -49,7 +53,7 @@ KERN_INLINE void moments_strip(size_t rows, size_t n, const float *x, size_t ldx
 {
     wide s = wide_load(sum, n), q = wide_load(sumsq, n);
     for (size_t i = 0; i < rows; i++) {
-        const wide v = wide_of(f32x16_load_first(x + i * ldx, n));
+        const wide v = wide_load_f32(x + i * ldx, n);
         if (weight != NULL) {
             const wide weighted = wide_mul(wide_set1((double)weight[i]), v);
             s = wide_add(s, weighted);

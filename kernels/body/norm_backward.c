@@ -9,7 +9,7 @@ enum { SUM_ROWS = 8, NORM_ROWS = 4 };
 KERN_INLINE void sum_strip(size_t rows, size_t n, const float *x, size_t ldx, double *sum)
 {
     wide s = wide_load(sum, n);
-    for (size_t i = 0; i < rows; i++) s = wide_add(s, wide_of(f32x16_load_first(x + i * ldx, n)));
+    for (size_t i = 0; i < rows; i++) s = wide_add(s, wide_load_f32(x + i * ldx, n));
     wide_store(sum, n, s);
 }
 
@@ -28,7 +28,7 @@ KERN_INLINE void dot_strip(size_t rows, size_t n, const float *x, size_t ldx, co
 {
     wide s = wide_load(sum, n);
     for (size_t i = 0; i < rows; i++)
-        s = wide_add_product(wide_of(f32x16_load_first(x + i * ldx, n)), wide_of(f32x16_load_first(y + i * ldy, n)), s);
+        s = wide_add_product(wide_load_f32(x + i * ldx, n), wide_load_f32(y + i * ldy, n), s);
     wide_store(sum, n, s);
 }
 

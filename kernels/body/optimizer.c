@@ -5,10 +5,11 @@
 
 enum { SQUARE_STREAMS = 2 };
 
-KERN_INLINE wide add_squares(wide s, f32x16 v)
+/* n <= 16 elements */
+KERN_INLINE wide add_squares(wide s, size_t n, const float *x)
 {
-    const wide x = wide_of(v);
-    return wide_add_product(x, x, s);
+    const wide v = wide_load_f32(x, n);
+    return wide_add_product(v, v, s);
 }
 
 /* Vectors go to two accumulators of sixteen doubles in turn, those after the last whole turn to the first. */
@@ -18,9 +19,9 @@ static double kern_sum_squares_f32(size_t n, const float *x)
     size_t i = 0;
     for (; i + SQUARE_STREAMS * LANES <= n; i += SQUARE_STREAMS * LANES) {
         KERN_UNROLL
-        for (size_t q = 0; q < SQUARE_STREAMS; q++) s[q] = add_squares(s[q], f32x16_load(x + i + q * LANES));
+        for (size_t q = 0; q < SQUARE_STREAMS; q++) s[q] = add_squares(s[q], LANES, x + i + q * LANES);
     }
-    for (; i < n; i += LANES) s[0] = add_squares(s[0], f32x16_load_first(x + i, n - i));
+    for (; i < n; i += LANES) s[0] = add_squares(s[0], n - i, x + i);
     const wide both = wide_add(s[0], s[1]);
     return f64x8_sum(f64x8_add(both.low, both.high));
 }

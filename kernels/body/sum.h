@@ -8,8 +8,7 @@
 
 enum { LANES = 16, SUM_STREAMS = 4, SUM_TURN = SUM_STREAMS * LANES };
 
-/* Returns s and what elements [j, j + n) add to it, n <= 16 or whatever is left from j on, of which 16 count. with: what
- * the row is. */
+/* Returns s and what elements [j, j + n) add to it, n <= 16. with: what the row is. */
 typedef f32x16 (*sum_step)(f32x16 s, const void *with, size_t j, size_t n);
 
 /* step is a constant where this is inlined. */

@@ -20,6 +20,13 @@ KERN_INLINE wide wide_load(const double *x, size_t n)
     return (wide){f64x8_load_first(x, n), n > 8 ? f64x8_load_first(x + 8, n - 8) : f64x8_set1(0.0)};
 }
 
+/* The first n floats, of which 16 count; zeros behind them. */
+KERN_INLINE wide wide_load_f32(const float *x, size_t n)
+{
+    if (n >= 16) return (wide){f64x8_load_f32(x, 8), f64x8_load_f32(x + 8, 8)};
+    return (wide){f64x8_load_f32(x, n), n > 8 ? f64x8_load_f32(x + 8, n - 8) : f64x8_set1(0.0)};
+}
+
 KERN_INLINE void wide_store(double *y, size_t n, wide v)
 {
     f64x8_store_first(y, n, v.low);

@@ -34,9 +34,8 @@ static inline void store_c(float *c, bool whole, __m256i lanes, __m256 v)
 
 /* One tile of m <= 6 rows and nv <= 2 vectors, the last of them whole or masked; all constants where this is inlined.
  */
-KERN_INLINE void tile(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,
-                                                       const float *a, size_t stride, const float *b, size_t ldb,
-                                                       float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
+KERN_INLINE void tile(size_t m, size_t nv, bool whole, __m256i lanes, size_t k, const float *a, size_t stride,
+                      const float *b, size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m256 sum[MR][2];
     KERN_UNROLL
@@ -75,10 +74,8 @@ KERN_INLINE void tile(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,
     }
 }
 
-KERN_INLINE void tile_rows(size_t m, size_t nv, bool whole, __m256i lanes, size_t k,
-                                                            const float *a, size_t lda, const float *b, size_t ldb,
-                                                            float *c, size_t ldc, bool accumulate,
-                                                            const kern_ahead *ahead)
+KERN_INLINE void tile_rows(size_t m, size_t nv, bool whole, __m256i lanes, size_t k, const float *a, size_t lda,
+                           const float *b, size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     switch (m) {
     case 6: tile(6, nv, whole, lanes, k, a, lda, b, ldb, c, ldc, accumulate, ahead); break;

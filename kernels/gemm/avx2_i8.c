@@ -12,8 +12,8 @@ typedef struct scaling {
     const float *row, *column;
 } scaling;
 
-KERN_INLINE void store(size_t m, size_t nv, size_t last, __m256i sum[MR][VECTORS],
-                                                        const scaling *s, float *c, size_t ldc)
+KERN_INLINE void store(size_t m, size_t nv, size_t last, __m256i sum[MR][VECTORS], const scaling *s, float *c,
+                       size_t ldc)
 {
     KERN_UNROLL
     for (size_t v = 0; v < nv; v++) {
@@ -35,9 +35,8 @@ KERN_INLINE void store(size_t m, size_t nv, size_t last, __m256i sum[MR][VECTORS
 
 /* One tile of m <= 6 rows and nv <= 2 vectors, of whose last `last` columns count; m and nv are constants where this is
  * inlined. */
-KERN_INLINE void tile(size_t m, size_t nv, size_t last, size_t k, const uint32_t *a,
-                                                       size_t lda, const uint32_t *b, size_t ldb, const scaling *s,
-                                                       float *c, size_t ldc, const kern_ahead *ahead)
+KERN_INLINE void tile(size_t m, size_t nv, size_t last, size_t k, const uint32_t *a, size_t lda, const uint32_t *b,
+                      size_t ldb, const scaling *s, float *c, size_t ldc, const kern_ahead *ahead)
 {
     const __m256i ones = _mm256_set1_epi16(1), offset = _mm256_set1_epi8((char)128);
     __m256i sum[MR][VECTORS];
@@ -71,10 +70,8 @@ KERN_INLINE void tile(size_t m, size_t nv, size_t last, size_t k, const uint32_t
     store(m, nv, last, sum, s, c, ldc);
 }
 
-KERN_INLINE void tile_rows(size_t m, size_t nv, size_t last, size_t k,
-                                                            const uint32_t *a, size_t lda, const uint32_t *b,
-                                                            size_t ldb, const scaling *s, float *c, size_t ldc,
-                                                            const kern_ahead *ahead)
+KERN_INLINE void tile_rows(size_t m, size_t nv, size_t last, size_t k, const uint32_t *a, size_t lda, const uint32_t *b,
+                           size_t ldb, const scaling *s, float *c, size_t ldc, const kern_ahead *ahead)
 {
     switch (m) {
     case 1: tile(1, nv, last, k, a, lda, b, ldb, s, c, ldc, ahead); break;

@@ -127,14 +127,12 @@ KERN_INLINE void fetch(fetching *f)
         }                                                                                  \
     } while (0)
 
-KERN_INLINE void sum_bf16(tile_shape shape, size_t k, const uint32_t *a,
-                                                           const uint32_t *b, size_t ldb, fetching *ahead)
+KERN_INLINE void sum_bf16(tile_shape shape, size_t k, const uint32_t *a, const uint32_t *b, size_t ldb, fetching *ahead)
 {
     DEPTH(_tile_dpbf16ps);
 }
 
-KERN_INLINE void sum_i8(tile_shape shape, size_t k, const uint32_t *a,
-                                                         const uint32_t *b, size_t ldb, fetching *ahead)
+KERN_INLINE void sum_i8(tile_shape shape, size_t k, const uint32_t *a, const uint32_t *b, size_t ldb, fetching *ahead)
 {
     DEPTH(_tile_dpbusd);
 }

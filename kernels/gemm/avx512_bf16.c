@@ -12,8 +12,8 @@
 enum { MR = 6, NR = 64, LANES = 16, VECTORS = NR / LANES, STEPS = 4 };
 
 /* `steps` steps of k. */
-KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512 sum[MR][VECTORS],
-                                                           const uint32_t *a, const uint32_t *b)
+KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512 sum[MR][VECTORS], const uint32_t *a,
+                          const uint32_t *b)
 {
     KERN_UNROLL
     for (size_t p = 0; p < steps; p++) {
@@ -40,9 +40,8 @@ KERN_INLINE void prefetch_below(size_t m, size_t nv, const float *c, size_t ldc)
 }
 
 /* One tile of m <= 6 rows and nv <= 4 vectors, the last of them masked; m, nv constants where this is inlined. */
-KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const uint32_t *a,
-                                                       const uint32_t *b, float *c, size_t ldc, bool accumulate,
-                                                       const kern_ahead *ahead)
+KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const uint32_t *a, const uint32_t *b, float *c,
+                      size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     __m512 sum[MR][VECTORS];
     KERN_UNROLL
@@ -77,9 +76,8 @@ KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const uint3
     }
 }
 
-KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k,
-                                                            const uint32_t *a, const uint32_t *b, float *c, size_t ldc,
-                                                            bool accumulate, const kern_ahead *ahead)
+KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k, const uint32_t *a, const uint32_t *b,
+                           float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     switch (m) {
     case 6: tile(6, nv, last, k, a, b, c, ldc, accumulate, ahead); break;

@@ -20,17 +20,15 @@ KERN_INLINE void prefetch(const float *base, size_t ahead)
 
 /* Row i of C below the tile. The next rows of this column block are the driver's next tile: their lines arrive while
  * this one is computed. */
-KERN_INLINE void prefetch_below(size_t m, size_t i, size_t nv, const float *c,
-                                                                 size_t ldc)
+KERN_INLINE void prefetch_below(size_t m, size_t i, size_t nv, const float *c, size_t ldc)
 {
     KERN_UNROLL
     for (size_t v = 0; v < nv; v++) prefetch(c, (m + i) * ldc + v * LANES);
 }
 
 /* `steps` steps of k; a0 and a3: rows 0 and 3. */
-KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512 sum[MR][VECTORS],
-                                                           const float *a0, const float *a3, size_t row, size_t next,
-                                                           const float *b, size_t ldb)
+KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512 sum[MR][VECTORS], const float *a0, const float *a3,
+                          size_t row, size_t next, const float *b, size_t ldb)
 {
     KERN_UNROLL
     for (size_t p = 0; p < steps; p++) {
@@ -48,9 +46,8 @@ KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512 sum[MR][VECT
 
 /* One tile of m <= 6 rows and nv <= 4 vectors, the last of them masked; all constants where this is inlined, as is
  * whether a is a panel. */
-KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const float *a,
-                                                       bool panel, size_t lda, const float *b, size_t ldb, float *c,
-                                                       size_t ldc, bool accumulate, const kern_ahead *ahead)
+KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const float *a, bool panel, size_t lda,
+                      const float *b, size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     const size_t row = panel ? 1 : lda, next = panel ? MR : 1;
     __m512 sum[MR][VECTORS];
@@ -98,10 +95,8 @@ KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const float
     }
 }
 
-KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k,
-                                                            const float *a, bool panel, size_t lda, const float *b,
-                                                            size_t ldb, float *c, size_t ldc, bool accumulate,
-                                                            const kern_ahead *ahead)
+KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k, const float *a, bool panel, size_t lda,
+                           const float *b, size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     switch (m) {
     case 6: tile(6, nv, last, k, a, panel, lda, b, ldb, c, ldc, accumulate, ahead); break;
@@ -114,9 +109,8 @@ KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k,
     }
 }
 
-KERN_INLINE void tile_columns(size_t m, size_t n, size_t k, const float *a, bool panel,
-                                                               size_t lda, const float *b, size_t ldb, float *c,
-                                                               size_t ldc, bool accumulate, const kern_ahead *ahead)
+KERN_INLINE void tile_columns(size_t m, size_t n, size_t k, const float *a, bool panel, size_t lda, const float *b,
+                              size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     const __mmask16 last = mask16_first((n - 1) % LANES + 1);
     switch ((n - 1) / LANES) {

@@ -19,8 +19,8 @@ typedef struct scaling {
 } scaling;
 
 /* `steps` steps of k. */
-KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512i sum[MR][VECTORS],
-                                                           const uint32_t *a, const uint32_t *b)
+KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512i sum[MR][VECTORS], const uint32_t *a,
+                          const uint32_t *b)
 {
     KERN_UNROLL
     for (size_t p = 0; p < steps; p++) {
@@ -36,8 +36,8 @@ KERN_INLINE void multiply(size_t steps, size_t m, size_t nv, __m512i sum[MR][VEC
     }
 }
 
-KERN_INLINE void store(size_t m, size_t nv, __mmask16 last, __m512i sum[MR][VECTORS],
-                                                        const scaling *s, float *c, size_t ldc)
+KERN_INLINE void store(size_t m, size_t nv, __mmask16 last, __m512i sum[MR][VECTORS], const scaling *s, float *c,
+                       size_t ldc)
 {
     KERN_UNROLL
     for (size_t v = 0; v < nv; v++) {
@@ -64,9 +64,8 @@ KERN_INLINE void prefetch_below(size_t m, size_t nv, const float *c, size_t ldc)
 }
 
 /* One tile of m <= 6 rows and nv <= 4 vectors, the last of them masked; m, nv constants where this is inlined. */
-KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const uint32_t *a,
-                                                       const uint32_t *b, const scaling *s, float *c, size_t ldc,
-                                                       const kern_ahead *ahead)
+KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const uint32_t *a, const uint32_t *b,
+                      const scaling *s, float *c, size_t ldc, const kern_ahead *ahead)
 {
     __m512i sum[MR][VECTORS];
     KERN_UNROLL
@@ -93,9 +92,8 @@ KERN_INLINE void tile(size_t m, size_t nv, __mmask16 last, size_t k, const uint3
     store(m, nv, last, sum, s, c, ldc);
 }
 
-KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k,
-                                                            const uint32_t *a, const uint32_t *b, const scaling *s,
-                                                            float *c, size_t ldc, const kern_ahead *ahead)
+KERN_INLINE void tile_rows(size_t m, size_t nv, __mmask16 last, size_t k, const uint32_t *a, const uint32_t *b,
+                           const scaling *s, float *c, size_t ldc, const kern_ahead *ahead)
 {
     switch (m) {
     case 6: tile(6, nv, last, k, a, b, s, c, ldc, ahead); break;

@@ -1,5 +1,5 @@
 /* The 8-bit GEMM micro-kernel of CPUs with the dot product extension: SDOT adds four products of signed bytes to each
- * 32-bit sum, with a row's unit by lane, so that the tile 8 x 12 is that of neon_gemm.c with four products for one.
+ * 32-bit sum, with a row's unit by lane, so that the tile 8 x 12 is that of neon_f32.c with four products for one.
  * A's bytes become signed by taking away their 128; no correction is left to add. A library of its own: not every CPU
  * has the extension. Contract: kernels.h. */
 #include "kernels/gemm/neon.h"
@@ -12,8 +12,7 @@
 enum { VECTORS = KERN_NEON_NR / 4 };
 
 /* m rows, a constant at each call, of all 12 columns. */
-KERN_INLINE void tile(size_t m, size_t k, const uint32_t *a, const uint32_t *b,
-                                                       int32x4_t sum[KERN_NEON_MR][VECTORS])
+KERN_INLINE void tile(size_t m, size_t k, const uint32_t *a, const uint32_t *b, int32x4_t sum[KERN_NEON_MR][VECTORS])
 {
     int32x4_t acc[KERN_NEON_MR][VECTORS];
 #pragma GCC unroll 8

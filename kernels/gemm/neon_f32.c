@@ -15,8 +15,8 @@
 #endif
 
 /* acc[i][0..2] += a[i][p..p+3] * B[p..p+3] for the rows [first, last) of the tile; both are constants at each call. */
-KERN_INLINE void step4(float32x4_t (*acc)[3], size_t first, size_t last,
-                                                        const float *a, size_t lda, const float *b, size_t ldb)
+KERN_INLINE void step4(float32x4_t (*acc)[3], size_t first, size_t last, const float *a, size_t lda, const float *b,
+                       size_t ldb)
 {
     float32x4_t av[4];
 #pragma GCC unroll 4
@@ -43,8 +43,8 @@ KERN_INLINE void step4(float32x4_t (*acc)[3], size_t first, size_t last,
 }
 
 /* One whole-width tile of m rows, m a constant at each call: c[m,12]. */
-KERN_INLINE void tile(size_t m, size_t k, const float *a, size_t lda, const float *b,
-                                                       size_t ldb, float *c, size_t ldc, bool accumulate)
+KERN_INLINE void tile(size_t m, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc,
+                      bool accumulate)
 {
     float32x4_t acc[KERN_NEON_MR][3];
     const size_t half = m < 4 ? m : 4;
@@ -79,8 +79,8 @@ KERN_INLINE void tile(size_t m, size_t k, const float *a, size_t lda, const floa
 }
 
 /* The same from a panel of A, [k][8]: a step of k is two vectors of A, whose lanes are the rows, and three of B. */
-KERN_INLINE void panel_tile(size_t m, size_t k, const float *a, const float *b,
-                                                             size_t ldb, float *c, size_t ldc, bool accumulate)
+KERN_INLINE void panel_tile(size_t m, size_t k, const float *a, const float *b, size_t ldb, float *c, size_t ldc,
+                            bool accumulate)
 {
     float32x4_t acc[KERN_NEON_MR][3];
 #pragma GCC unroll 8
@@ -112,9 +112,8 @@ KERN_INLINE void panel_tile(size_t m, size_t k, const float *a, const float *b,
         for (size_t j = 0; j < 3; j++) vst1q_f32(c + i * ldc + 4 * j, acc[i][j]);
 }
 
-KERN_INLINE void any_tile(size_t m, size_t k, const float *a, size_t lda,
-                                                           const float *b, size_t ldb, float *c, size_t ldc,
-                                                           bool accumulate)
+KERN_INLINE void any_tile(size_t m, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                          size_t ldc, bool accumulate)
 {
     if (lda == KERN_PANEL)
         panel_tile(m, k, a, b, ldb, c, ldc, accumulate);
@@ -138,8 +137,8 @@ static void tile_rows(size_t m, size_t k, const float *a, size_t lda, const floa
     }
 }
 
-static void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                        size_t ldc, bool accumulate, const kern_ahead *ahead)
+static void kern_gemm_f32_neon(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
+                               float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     (void)ahead;
     if (n == KERN_NEON_NR) {

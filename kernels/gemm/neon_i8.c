@@ -5,8 +5,7 @@
 #include "kernels/tiers.h"
 
 /* Products of a row's two successive units, each repeated for four columns, with those of four columns. */
-KERN_INLINE void add_two(int32x4_t sum[2], int8x16_t a0, int8x16_t a1, int8x16_t b0,
-                                                          int8x16_t b1)
+KERN_INLINE void add_two(int32x4_t sum[2], int8x16_t a0, int8x16_t a1, int8x16_t b0, int8x16_t b1)
 {
     const int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a0), vget_low_s8(b0)), vget_low_s8(a1), vget_low_s8(b1));
     const int16x8_t high = vmlal_high_s8(vmull_high_s8(a0, b0), a1, b1);
@@ -15,8 +14,7 @@ KERN_INLINE void add_two(int32x4_t sum[2], int8x16_t a0, int8x16_t a1, int8x16_t
 }
 
 /* m rows, a constant at each call, of four columns. */
-KERN_INLINE void tile(size_t m, size_t k, const uint32_t *a, const uint32_t *b,
-                                                       int32x4_t out[KERN_NEON_MR])
+KERN_INLINE void tile(size_t m, size_t k, const uint32_t *a, const uint32_t *b, int32x4_t out[KERN_NEON_MR])
 {
     int32x4_t sum[KERN_NEON_MR][2];
 #pragma GCC unroll 8
@@ -47,9 +45,9 @@ KERN_INLINE void tile(size_t m, size_t k, const uint32_t *a, const uint32_t *b,
     for (size_t i = 0; i < m; i++) out[i] = vpaddq_s32(sum[i][0], sum[i][1]);
 }
 
-static void kern_gemm_i8_neon(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b, size_t ldb,
-                       const int32_t *correction, const float *row_scale, const float *column_scale, float *c,
-                       size_t ldc, const kern_ahead *ahead)
+static void kern_gemm_i8_neon(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b,
+                              size_t ldb, const int32_t *correction, const float *row_scale, const float *column_scale,
+                              float *c, size_t ldc, const kern_ahead *ahead)
 {
     (void)lda, (void)ldb, (void)correction, (void)ahead; /* KERN_NEON_MR and KERN_NEON_NR */
     int32x4_t sum[KERN_NEON_MR];

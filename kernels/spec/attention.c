@@ -14,8 +14,8 @@ static void kern_softmax_f32_spec(size_t n, const float *x, float *y)
 }
 
 static void kern_attention_softmax_f32_spec(size_t rows, size_t keys, float *s, size_t lds, float scale,
-                                              const float *gate, const float *bias, float *running_max,
-                                              float *running_sum, float *rescale)
+                                            const float *gate, const float *bias, float *running_max,
+                                            float *running_sum, float *rescale)
 {
     for (size_t r = 0; r < rows; r++) {
         if (keys == 0) {
@@ -45,8 +45,7 @@ static void kern_attention_softmax_f32_spec(size_t rows, size_t keys, float *s, 
 }
 
 static void kern_relative_gate_f32_spec(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
-                                          const float *w, const float *b, const float *constant, float *gate,
-                                          size_t ldg)
+                                        const float *w, const float *b, const float *constant, float *gate, size_t ldg)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t h = 0; h < heads; h++) {

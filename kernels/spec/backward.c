@@ -1,5 +1,5 @@
-/* Gradients and the optimiser's step, the specification: evaluated in double and rounded once for every addition, except what is
- * exact by contract. Contracts: kernels.h. */
+/* Gradients and the optimiser's step, the specification: evaluated in double and rounded once for every addition, except
+ * what is exact by contract. Contracts: kernels.h. */
 #include "kernels/spec/parts.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@ static void kern_channel_sum_f32_spec(size_t rows, size_t channels, const float 
 }
 
 static void kern_channel_dot_f32_spec(size_t rows, size_t channels, const float *x, size_t ldx, const float *y,
-                                        size_t ldy, double *sum)
+                                      size_t ldy, double *sum)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t c = 0; c < channels; c++) sum[c] += (double)x[i * ldx + c] * (double)y[i * ldy + c];
@@ -41,8 +41,8 @@ static void layer_norm_row(size_t n, const float *x, const float *gamma, double 
 }
 
 static void kern_layer_norm_backward_f32_spec(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma,
-                                                const float *mean, const float *rstd, const float *dy, size_t lddy,
-                                                float *dx, size_t lddx, double *dgamma, double *dbeta)
+                                              const float *mean, const float *rstd, const float *dy, size_t lddy,
+                                              float *dx, size_t lddx, double *dgamma, double *dbeta)
 {
     for (size_t i = 0; i < rows; i++) {
         const float *xi = x + i * ldx, *dyi = dy + i * lddy;
@@ -82,8 +82,8 @@ static void kern_softmax_backward_f32_spec(size_t n, const float *y, const float
 }
 
 static void kern_attention_backward_f32_spec(size_t rows, size_t keys, float *s, size_t lds, float *dp, size_t lddp,
-                                               float scale, const float *gate, const float *bias, const float *max,
-                                               const float *inverse_sum, const float *delta, float *dgate, float *dbias)
+                                             float scale, const float *gate, const float *bias, const float *max,
+                                             const float *inverse_sum, const float *delta, float *dgate, float *dbias)
 {
     for (size_t r = 0; r < rows; r++) {
         float *sr = s + r * lds, *dpr = dp + r * lddp;
@@ -104,9 +104,9 @@ static void kern_attention_backward_f32_spec(size_t rows, size_t keys, float *s,
 }
 
 static void kern_relative_gate_backward_f32_spec(size_t rows, size_t heads, size_t dim, const float *x, size_t ldx,
-                                                   const float *w, const float *b, const float *constant,
-                                                   const float *dgate, size_t ldg, float *dx, size_t lddx, double *dw,
-                                                   double *db, double *dconstant)
+                                                 const float *w, const float *b, const float *constant,
+                                                 const float *dgate, size_t ldg, float *dx, size_t lddx, double *dw,
+                                                 double *db, double *dconstant)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t h = 0; h < heads; h++) {

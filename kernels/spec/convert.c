@@ -83,7 +83,7 @@ static void kern_bf16_pairs_to_f32_spec(size_t n, const uint32_t *x, float *low,
 }
 
 static void kern_f32_to_bf16_runs_spec(size_t rows, size_t n, const float *x, size_t ldx, size_t run, size_t stride,
-                                         uint32_t *y)
+                                       uint32_t *y)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t p = 0; 2 * p < n || p % run != 0; p++) {

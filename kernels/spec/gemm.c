@@ -7,7 +7,7 @@
 static const kern_gemm_blocks blocks = {.mr = 4, .nr = 8, .kc = 256, .mc = 64, .nc = 256, .run = 1};
 
 static void kern_gemm_f32_spec(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                                 float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
+                               float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     (void)ahead;
     const size_t row = lda == KERN_PANEL ? 1 : lda, step = lda == KERN_PANEL ? blocks.mr : 1;
@@ -27,7 +27,7 @@ static float bf16_float(uint32_t upper_half)
 }
 
 static void kern_gemm_bf16_spec(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b,
-                                  size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
+                                size_t ldb, float *c, size_t ldc, bool accumulate, const kern_ahead *ahead)
 {
     (void)ahead;
     for (size_t i = 0; i < m; i++)
@@ -43,8 +43,8 @@ static void kern_gemm_bf16_spec(size_t m, size_t n, size_t k, const uint32_t *a,
 }
 
 static void kern_gemm_i8_spec(size_t m, size_t n, size_t k, const uint32_t *a, size_t lda, const uint32_t *b,
-                                size_t ldb, const int32_t *correction, const float *row_scale,
-                                const float *column_scale, float *c, size_t ldc, const kern_ahead *ahead)
+                              size_t ldb, const int32_t *correction, const float *row_scale, const float *column_scale,
+                              float *c, size_t ldc, const kern_ahead *ahead)
 {
     (void)ahead;
     for (size_t i = 0; i < m; i++)
@@ -96,7 +96,7 @@ static float activate(float x, kern_act act)
 }
 
 static void kern_epilogue_f32_spec(size_t m, size_t n, float *c, size_t ldc, const float *bias, kern_act act,
-                                     const float *residual, size_t ldr)
+                                   const float *residual, size_t ldr)
 {
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {

@@ -1,12 +1,12 @@
-/* Normalisation and reductions, the specification: layer norm, moments and affine per channel, sum, max, dot. All reductions run
- * in double. Contracts: kernels.h. */
+/* Normalisation and reductions, the specification: layer norm, moments and affine per channel, sum, max, dot. All
+ * reductions run in double. Contracts: kernels.h. */
 #include "kernels/spec/parts.h"
 
 #include <math.h>
 
 /* torch.nn.LayerNorm with the population variance; everything in double, y rounded once. */
 static void kern_layer_norm_f32_spec(size_t rows, size_t n, const float *x, size_t ldx, const float *gamma,
-                                       const float *beta, float eps, float *y, size_t ldy, float *mean, float *rstd)
+                                     const float *beta, float eps, float *y, size_t ldy, float *mean, float *rstd)
 {
     if (n == 0) return;
     for (size_t i = 0; i < rows; i++) {
@@ -23,8 +23,8 @@ static void kern_layer_norm_f32_spec(size_t rows, size_t n, const float *x, size
     }
 }
 
-static void kern_channel_moments_f32_spec(size_t rows, size_t channels, const float *x, size_t ldx,
-                                            const float *weight, double *sum, double *sumsq)
+static void kern_channel_moments_f32_spec(size_t rows, size_t channels, const float *x, size_t ldx, const float *weight,
+                                          double *sum, double *sumsq)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t c = 0; c < channels; c++) {
@@ -35,8 +35,8 @@ static void kern_channel_moments_f32_spec(size_t rows, size_t channels, const fl
         }
 }
 
-static void kern_channel_affine_f32_spec(size_t rows, size_t channels, const float *x, size_t ldx,
-                                           const float *scale, const float *shift, float *y, size_t ldy)
+static void kern_channel_affine_f32_spec(size_t rows, size_t channels, const float *x, size_t ldx, const float *scale,
+                                         const float *shift, float *y, size_t ldy)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t c = 0; c < channels; c++) y[i * ldy + c] = fmaf(x[i * ldx + c], scale[c], shift[c]);

@@ -127,13 +127,20 @@ KERN_INLINE void i32x16_store_u16(uint16_t *y, size_t n, i32x16 v)
                  _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1)));
 }
 
+KERN_INLINE void i32x16_store_halves(uint16_t *y, i32x16 v)
+{
+    _mm256_storeu_si256((void *)y, v.low);
+    _mm256_storeu_si256((void *)(y + 16), v.high);
+}
+
 KERN_INLINE void i32x16_store_u8(uint8_t *y, size_t n, i32x16 v)
 {
-    const __m256i lowest = _mm256_set1_epi32(0xff);
-    /* Packing works within halves: groups of four stand in the order 0 2 1 3. */
-    const __m256i packed = _mm256_packus_epi32(_mm256_and_si256(v.low, lowest), _mm256_and_si256(v.high, lowest));
-    const __m256i words = _mm256_permute4x64_epi64(packed, 0xd8);
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    /* Shuffling works within halves: each brings four lowest bytes to its first four and the others' to the next. */
+    const __m256i first = _mm256_setr_epi32(0x0c080400, -1, -1, -1, 0x0c080400, -1, -1, -1);
+    const __m256i second = _mm256_setr_epi32(-1, 0x0c080400, -1, -1, -1, 0x0c080400, -1, -1);
+    const __m256i both = _mm256_or_si256(_mm256_shuffle_epi8(v.low, first), _mm256_shuffle_epi8(v.high, second));
+    const __m256i in_row = _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 4, 1, 5, 2, 3, 6, 7));
+    const __m128i bytes = _mm256_castsi256_si128(in_row);
     uint8_t buffer[16];
     _mm_storeu_si128((void *)(n < 16 ? buffer : y), bytes);
     if (n < 16) memcpy(y, buffer, n);
@@ -163,6 +170,13 @@ KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n)
     if (n >= 8) return f64x8_load(x);
     if (n <= 4) return (f64x8){_mm256_maskload_pd(x, lanes4(n)), _mm256_setzero_pd()};
     return (f64x8){_mm256_loadu_pd(x), _mm256_maskload_pd(x + 4, lanes4(n - 4))};
+}
+
+KERN_INLINE f64x8 f64x8_load_f32(const float *x, size_t n)
+{
+    if (n >= 8) return (f64x8){_mm256_cvtps_pd(_mm_loadu_ps(x)), _mm256_cvtps_pd(_mm_loadu_ps(x + 4))};
+    const __m256 v = _mm256_maskload_ps(x, lanes8(n));
+    return (f64x8){_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))};
 }
 
 KERN_INLINE void f64x8_store(double *y, f64x8 v)
@@ -380,7 +394,8 @@ KERN_INLINE int32_t i32x16_top(i32x16 v)
     return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 }
 
-/* Eight upper halves to the four lanes of each half, those of v first; see i32x16_store_u8. */
+/* Eight upper halves to the four lanes of each half, those of v first: packing works within halves, groups of four stand in
+ * the order 0 2 1 3. */
 KERN_INLINE __m256i upper_halves8(__m256i v, __m256i w)
 {
     const __m256i packed = _mm256_packus_epi32(_mm256_srli_epi32(v, 16), _mm256_srli_epi32(w, 16));

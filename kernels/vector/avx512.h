@@ -55,6 +55,8 @@ KERN_INLINE void halves_store(uint16_t *y, size_t n, __m256i v)
 KERN_INLINE i32x16 i32x16_load_u16(const uint16_t *x, size_t n) { return _mm512_cvtepu16_epi32(halves_load(x, n)); }
 KERN_INLINE void i32x16_store_u16(uint16_t *y, size_t n, i32x16 v) { halves_store(y, n, _mm512_cvtepi32_epi16(v)); }
 
+KERN_INLINE void i32x16_store_halves(uint16_t *y, i32x16 v) { _mm512_storeu_si512(y, v); }
+
 KERN_INLINE void i32x16_store_u8(uint8_t *y, size_t n, i32x16 v)
 {
     const __m128i bytes = _mm512_cvtepi32_epi8(v);
@@ -73,6 +75,11 @@ KERN_INLINE void f32x16_store_f16(uint16_t *y, size_t n, f32x16 v)
 
 KERN_INLINE f64x8 f64x8_load(const double *x) { return _mm512_loadu_pd(x); }
 KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n) { return _mm512_maskz_loadu_pd(mask8_first(n), x); }
+KERN_INLINE f64x8 f64x8_load_f32(const float *x, size_t n)
+{
+    return _mm512_cvtps_pd(n >= 8 ? _mm256_loadu_ps(x) : _mm256_maskz_loadu_ps(mask8_first(n), x));
+}
+
 KERN_INLINE void f64x8_store(double *y, f64x8 v) { _mm512_storeu_pd(y, v); }
 KERN_INLINE void f64x8_store_first(double *y, size_t n, f64x8 v) { _mm512_mask_storeu_pd(y, mask8_first(n), v); }
 

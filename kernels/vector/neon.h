@@ -136,6 +136,12 @@ KERN_INLINE void i32x16_store_u16(uint16_t *y, size_t n, i32x16 v)
     halves_store(y, n, vmovn_high_u32(vmovn_u32(v.a), v.b), vmovn_high_u32(vmovn_u32(v.c), v.d));
 }
 
+KERN_INLINE void i32x16_store_halves(uint16_t *y, i32x16 v)
+{
+    vst1q_u16(y, vreinterpretq_u16_u32(v.a)), vst1q_u16(y + 8, vreinterpretq_u16_u32(v.b));
+    vst1q_u16(y + 16, vreinterpretq_u16_u32(v.c)), vst1q_u16(y + 24, vreinterpretq_u16_u32(v.d));
+}
+
 KERN_INLINE void i32x16_store_u8(uint8_t *y, size_t n, i32x16 v)
 {
     const uint16x8_t low = vmovn_high_u32(vmovn_u32(v.a), v.b), high = vmovn_high_u32(vmovn_u32(v.c), v.d);
@@ -170,6 +176,21 @@ KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n)
     if (n >= 8) return f64x8_load(x);
     memcpy(lane, x, n * sizeof *x);
     return f64x8_load(lane);
+}
+
+KERN_INLINE f64x8 widen_quads(float32x4_t x, float32x4_t y)
+{
+    return (f64x8){vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x), vcvt_f64_f32(vget_low_f32(y)), vcvt_high_f64_f32(y)};
+}
+
+KERN_INLINE f64x8 f64x8_load_f32(const float *x, size_t n)
+{
+    float lane[8] = {0.0f};
+    if (n < 8) {
+        memcpy(lane, x, n * sizeof *x);
+        x = lane;
+    }
+    return widen_quads(vld1q_f32(x), vld1q_f32(x + 4));
 }
 
 KERN_INLINE void f64x8_store(double *y, f64x8 v)
@@ -450,11 +471,6 @@ KERN_INLINE f64x8 f64x8_mul(f64x8 x, f64x8 y)
 KERN_INLINE f64x8 f64x8_add_product(f64x8 x, f64x8 y, f64x8 s)
 {
     return (f64x8){vfmaq_f64(s.a, x.a, y.a), vfmaq_f64(s.b, x.b, y.b), vfmaq_f64(s.c, x.c, y.c), vfmaq_f64(s.d, x.d, y.d)};
-}
-
-KERN_INLINE f64x8 widen_quads(float32x4_t x, float32x4_t y)
-{
-    return (f64x8){vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x), vcvt_f64_f32(vget_low_f32(y)), vcvt_high_f64_f32(y)};
 }
 
 KERN_INLINE f64x8 f64x8_low(f32x16 v) { return widen_quads(v.a, v.b); }

@@ -133,6 +133,14 @@ KERN_INLINE void i32x16_store_u16(uint16_t *y, size_t n, i32x16 v)
     for (size_t i = 0; i < 16 && i < n; i++) y[i] = (uint16_t)v.lane[i];
 }
 
+KERN_INLINE void i32x16_store_halves(uint16_t *y, i32x16 v)
+{
+    for (size_t i = 0; i < 16; i++) {
+        y[2 * i] = (uint16_t)v.lane[i];
+        y[2 * i + 1] = (uint16_t)(v.lane[i] >> 16);
+    }
+}
+
 KERN_INLINE void i32x16_store_u8(uint8_t *y, size_t n, i32x16 v)
 {
     for (size_t i = 0; i < 16 && i < n; i++) y[i] = (uint8_t)v.lane[i];
@@ -158,6 +166,13 @@ KERN_INLINE f64x8 f64x8_load(const double *x)
 }
 
 KERN_INLINE f64x8 f64x8_load_first(const double *x, size_t n)
+{
+    f64x8 v = {{0.0}};
+    for (size_t i = 0; i < 8 && i < n; i++) v.lane[i] = x[i];
+    return v;
+}
+
+KERN_INLINE f64x8 f64x8_load_f32(const float *x, size_t n)
 {
     f64x8 v = {{0.0}};
     for (size_t i = 0; i < 8 && i < n; i++) v.lane[i] = x[i];

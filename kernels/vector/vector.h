@@ -15,10 +15,12 @@
  *   i32x16_load(x)  i32x16_load_first(x, n)  i32x16_store(y, v)  i32x16_store_first(y, n, v)        uint32_t
  *   i32x16_load_u16(x, n)          the first n of 16 uint16_t, widened
  *   i32x16_store_u16(y, n, v)      the lower halves of the first n lanes
+ *   i32x16_store_halves(y, v)      all 32 halves as uint16_t, each lane's lower one first
  *   i32x16_store_u8(y, n, v)       the lowest bytes of the first n lanes
  *   f32x16_load_f16(x, n)          the first n of 16 half floats (IEEE binary16, exact; NaN becomes quiet)
  *   f32x16_store_f16(y, n, v)      to half floats, to nearest even, subnormal ones included; NaN stays a quiet NaN
  *   f64x8_load(x)   f64x8_load_first(x, n)   f64x8_store(y, v)   f64x8_store_first(y, n, v)         doubles
+ *   f64x8_load_f32(x, n)           the first n of 8 floats, widened
  *
  * Floats
  *   f32x16_set1(x)                 x in every lane

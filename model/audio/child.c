@@ -200,18 +200,24 @@ static bool stalled(running *r, size_t written, double patience)
     return r->idle > patience;
 }
 
+/* Room for more output: twice as much, but no more than a byte beyond what there may be. False: there is no memory. */
+static bool make_room(uint64_t most, size_t *room, mdl_child_result *out)
+{
+    uint64_t wanted = *room ? 2 * (uint64_t)*room : READ_STEP;
+    if (wanted > most) wanted = most + 1;
+    unsigned char *grown = wanted <= SIZE_MAX ? eng_grow(out->output, out->size, (size_t)wanted, 1) : NULL;
+    if (!grown) return false;
+    out->output = grown;
+    *room = (size_t)wanted;
+    return true;
+}
+
 /* Takes what is ready on standard output. 1: more may come, 0: end, -1: failed, *err set. */
 static int take_output(const running *r, const mdl_child *child, size_t *room, mdl_child_result *out, eng_error *err)
 {
-    if (out->size == *room) {
-        size_t wanted = *room ? 2 * *room : READ_STEP;
-        unsigned char *grown = out->size < child->most_output ? eng_grow(out->output, out->size, wanted, 1) : NULL;
-        if (!grown) {
-            eng_fail(err, ENG_E_MEMORY, "decoded audio too long: %zu bytes", out->size);
-            return -1;
-        }
-        out->output = grown;
-        *room = wanted;
+    if (out->size > child->most_output || (out->size == *room && !make_room(child->most_output, room, out))) {
+        eng_fail(err, ENG_E_MEMORY, "decoded audio too long: %zu bytes", out->size);
+        return -1;
     }
     ssize_t n = read(r->output, out->output + out->size, *room - out->size);
     if (n < 0 && errno == EINTR) return 1;

@@ -3,6 +3,7 @@
 #define MODEL_AUDIO_CHILD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/error.h"
 
@@ -11,7 +12,7 @@ enum { MDL_CHILD_COMPLAINTS = 4096 };
 typedef struct mdl_child {
     const char *const *arguments; /* the program, found in PATH, and its arguments; a NULL at the end */
     int input;                    /* becomes its standard input; stays the caller's */
-    size_t most_output;           /* bytes; more is an error */
+    uint64_t most_output;         /* bytes; more is an error */
     double patience;              /* seconds without progress after which it is ended */
 } mdl_child;
 

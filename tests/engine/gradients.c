@@ -6,6 +6,7 @@
 
 #include "engine/ops/activation.h"
 #include "engine/ops/attention.h"
+#include "engine/ops/attention_parts.h"
 #include "engine/ops/layer_norm.h"
 #include "engine/ops/linear.h"
 #include "engine/random.h"
@@ -141,6 +142,27 @@ Test(gradients, attention_with_dropout)
     grad_op_add(&c, "gate", HEADS * FRAMES, 1);
     grad_op_add(&c, "bias", HEADS * (2 * REACH - 1), 1);
     grad_op_check(&c, FRAMES * WIDTH);
+}
+
+/* ---- Attention over more keys than a tile: rescaled sums, and a second tile of probabilities and of masks ---- */
+
+enum { LONG_DIM = 3, LONG = ENG_KEY_TILE + 20, LONG_FRAMES = 7 + LONG };
+static const size_t long_offsets[] = {0, 7, LONG_FRAMES};
+
+static eng_tensor long_forward(grad_op *c)
+{
+    eng_relative_bias bias = {c->input[2].data, LONG, c->input[2].grad};
+    return eng_attention_dropped(c->ctx, (eng_batch){2, long_offsets}, grad_op_tensor(c, 0, LONG_FRAMES, 3 * LONG_DIM), 1,
+                                 grad_op_tensor(c, 1, 1, LONG_FRAMES), bias, ENG_F32, &dropout);
+}
+
+Test(gradients, attention_over_two_tiles)
+{
+    grad_op c = {.forward = long_forward};
+    grad_op_add(&c, "qkv", LONG_FRAMES * 3 * LONG_DIM, 1);
+    grad_op_add(&c, "gate", LONG_FRAMES, 1);
+    grad_op_add(&c, "bias", 2 * LONG - 1, 1);
+    grad_op_check(&c, LONG_FRAMES * LONG_DIM);
 }
 
 /* Against the definition: the probabilities drawn from the stream as the header says. Values of ones count the kept

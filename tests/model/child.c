@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/memory.h"
+#include "model/audio/child.h"
 #include "model/audio/ffmpeg.h"
 #include "tests/support/audio_files.h"
 #include "tests/support/files.h"
@@ -219,6 +221,27 @@ Test(child, one_that_does_not_go, .timeout = 300)
 }
 
 /* Longer at work than the patience, first reading, then writing, but never at rest for as long. */
+/* A byte more than it may write is refused, and not one before: limits below, at and between the sizes of the buffer. */
+Test(child, one_that_writes_too_much, .timeout = 300)
+{
+    static const size_t limits[] = {0, 1, 1000, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, 300000, 1 << 19};
+    int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    cr_assert(input >= 0);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        for (size_t more = 0; more < 2; more++) {
+            char number[32];
+            snprintf(number, sizeof number, "%zu", limits[i] + more);
+            const char *arguments[] = {"head", "-c", number, "/dev/zero", NULL};
+            mdl_child_result r;
+            eng_error err = {ENG_OK, ""};
+            eng_status status = mdl_child_run(&(mdl_child){arguments, input, limits[i], 60}, &r, &err);
+            cr_assert_eq(status, more ? ENG_E_MEMORY : ENG_OK, "%s bytes of %zu: %s", number, limits[i], err.message);
+            cr_assert_eq(r.size, more ? 0 : limits[i]);
+            eng_free(r.output);
+        }
+    close(input);
+}
+
 Test(child, one_that_is_slow, .timeout = 300)
 {
     audio_fake_ffmpeg(folder, "#!/bin/sh\n"

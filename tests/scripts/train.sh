@@ -43,6 +43,10 @@ bf16 bf16-half --epochs 4 --resume --precision f32
 status=$?
 check "bf16: another precision is refused" [ "$status" != 0 ]
 check "bf16: by name" grep -q -- '--precision' err
+bf16 bf16-half --epochs 4 --resume --cpu portable
+status=$?
+check "bf16: another kernel tier is refused" [ "$status" = 2 ]
+check "bf16: the tier by name" grep -q -- '--cpu portable' err
 check "bf16: the rest" bf16 bf16-half --epochs 4 --resume --threads 1
 check "bf16: the same bits" cmp bf16-whole/last/model.safetensors bf16-half/last/model.safetensors
 check "bf16: the same losses" cmp <(numbers loss bf16-whole/metrics.jsonl) <(numbers loss bf16-half/metrics.jsonl)
@@ -134,7 +138,7 @@ check "twenty kills, the same bits" same_run whole killed
 
 for tries in {1..50}; do
     rm -rf stopped
-    (run_as_program stopped 2>err) &
+    (run_as_program stopped --cpu portable 2>err) &
     await_lines stopped/metrics.jsonl 1 $!
     signal TERM $!
     count_lines stopped/metrics.jsonl
@@ -146,7 +150,7 @@ done
 check "SIGTERM: exit status" [ "$status" = 143 ]
 check "SIGTERM: it saved" [ -s stopped/state.safetensors ]
 check "SIGTERM: in the middle" [ "$lines" -lt "$whole_lines" ]
-check "resumed after SIGTERM" run stopped --resume
+check "resumed after SIGTERM, on another kernel tier" run stopped --resume
 check "SIGTERM, the same bits" same_run whole stopped
 
 # A signal while dev or test is scored: here that takes long, and most of the time. Lines: a step, dev, a step, dev, test.

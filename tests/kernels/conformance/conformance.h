@@ -128,7 +128,8 @@ double conf_exp_error(double distance);
 double conf_gate(size_t dim, const float *w, const float *x, float b, double *error);
 
 /* Error of a transcendental function as a share of its bound: exp 2 ulp, tanh and sigmoid 4 ulp (results below
- * FLT_MIN may be flushed to zero), gelu 2^-21 relative above -2 and 2^-23 |x| below. want is the specification's result for x. */
+ * FLT_MIN may be flushed to zero), gelu 2^-21 relative above -2 and 2^-23 |x| below. want is the specification's result
+ * for x. */
 double conf_share_exp(float x, float got, float want);
 double conf_share_tanh(float x, float got, float want);
 double conf_share_sigmoid(float x, float got, float want);
@@ -180,7 +181,7 @@ void conf_relative_gate_backward_f32(conf_run *r);
 void conf_sum_squares_f32(conf_run *r);
 void conf_adamw_f32(conf_run *r);
 
-/* kernels/avx512_bf16.c and avx512_amx.c, their instructions emulated (tests/emulated_*.h), for CPUs without them. */
+/* kernels/gemm/avx512_bf16.c and avx512_amx.c, their instructions emulated (emulated_*.h), for CPUs without them. */
 void conf_table_fill_emulated_bf16(kern_table *t);
 void conf_table_fill_emulated_amx(kern_table *t);
 

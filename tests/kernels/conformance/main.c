@@ -6,13 +6,12 @@
  * kernels on purpose and requires that each breakage is noticed. Exit code: 0 all passed, 1 a failure, 2 usage, 77 the
  * tier asked for is absent (meson counts it as skipped). */
 #include "kernels/spec/spec.h"
+#include "tests/kernels/asked.h"
 #include "tests/kernels/conformance/conformance.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define KERNEL(member) #member, offsetof(kern_table, member), conf_##member
@@ -294,80 +293,31 @@ static void run_self_test(conf_run *r, uint64_t seed, counts *total)
         }
 }
 
-/* Why the tier cannot run here, or NULL. */
-static const char *absent(kern_tier tier, const kern_cpu *cpu)
-{
-    kern_table t;
-    if (!(cpu->tiers & 1u << tier)) return "this CPU does not run it";
-    return kern_table_fill(&t, tier, 0) ? NULL : "this build does not contain it";
-}
-
-typedef struct options {
-    const char *tier, *kernel;
-    uint64_t seed;
-    bool self_test;
-} options;
-
-static bool parse(int argc, char **argv, options *o)
-{
-    *o = (options){.seed = 1};
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        char *end = NULL;
-        if (strcmp(argv[i], "--self-test") == 0) {
-            o->self_test = true;
-            continue;
-        }
-        if (value == NULL) return false;
-        if (strcmp(argv[i], "--tier") == 0)
-            o->tier = value;
-        else if (strcmp(argv[i], "--kernel") == 0)
-            o->kernel = value;
-        else if (strcmp(argv[i], "--seed") == 0) {
-            errno = 0;
-            o->seed = strtoull(value, &end, 0);
-            if (end == value || *end != '\0' || errno != 0) return false;
-        } else
-            return false;
-        i++;
-    }
-    return o->kernel == NULL || find_test(o->kernel) != NULL;
-}
-
 int main(int argc, char **argv)
 {
-    options o;
-    kern_tier only = KERN_TIER_PORTABLE;
-    if (!parse(argc, argv, &o) || (o.tier != NULL && !kern_tier_find(o.tier, &only))) {
-        fprintf(stderr,
-                "usage: conformance [--tier portable|neon|avx2|avx512] [--kernel NAME] [--seed N] [--self-test]\n");
-        return 2;
-    }
-    const kern_cpu cpu = kern_cpu_probe();
-    if (o.tier != NULL && absent(only, &cpu) != NULL) {
-        printf("skipped: tier %s: %s\n", o.tier, absent(only, &cpu));
-        return 77;
+    asked a;
+    if (!asked_parse(argc, argv, "--kernel", &a)) return ASKED_WRONGLY;
+    if (a.only != NULL && find_test(a.only) == NULL) {
+        fprintf(stderr, "conformance: no kernel \"%s\"\n", a.only);
+        return ASKED_WRONGLY;
     }
     static conf_run r;
     if (!conf_memory_open(&r) || !catch_faults()) {
         fprintf(stderr, "conformance: cannot map memory or catch signals\n");
         return 1;
     }
-    printf("seed %llu\n", (unsigned long long)o.seed);
+    printf("seed %llu\n", (unsigned long long)a.seed);
+    const kern_cpu cpu = kern_cpu_probe();
     counts total = {.failed = count_untested()};
-    if (o.self_test)
-        run_self_test(&r, o.seed, &total);
-    else
-        for (unsigned i = 0; i < KERN_TIER_COUNT; i++) {
-            const kern_tier tier = (kern_tier)i;
-            if (o.tier != NULL && tier != only) continue;
-            if (absent(tier, &cpu) != NULL)
-                printf("skipped: tier %s: %s\n", kern_tier_name(tier), absent(tier, &cpu));
-            else {
-                run_tier(&r, tier, &cpu, o.kernel, o.seed, &total);
-                run_emulated(&r, tier, o.kernel, o.seed, &total);
-            }
-        }
+    size_t ran = 0;
+    if (a.self_test) run_self_test(&r, a.seed, &total);
+    for (unsigned i = 0; i < KERN_TIER_COUNT && !a.self_test; i++) {
+        if (!asked_tier_runs(&a, (kern_tier)i)) continue;
+        run_tier(&r, (kern_tier)i, &cpu, a.only, a.seed, &total);
+        run_emulated(&r, (kern_tier)i, a.only, a.seed, &total);
+        ran++;
+    }
+    if (a.one_tier && ran == 0) return ASKED_FOR_ABSENT;
     printf("%zu passed, %zu failed", total.passed, total.failed);
     if (total.skipped > 0) printf(", %zu skipped", total.skipped);
     putchar('\n');

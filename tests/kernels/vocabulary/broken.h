@@ -15,6 +15,8 @@ enum {
     STORE_WRITES_PAST,
     STORE_SKIPS_LAST,
     LOAD_F64_READS_PAST,
+    LOAD_F32_READS_PAST,
+    HALVES_UPPER_FIRST,
     STORE_U16_SATURATES,
     STORE_U8_SATURATES,
     LOAD_F16_FLUSHES,
@@ -62,6 +64,8 @@ static const voc_breakage breakages[BREAKAGES] = {
     [STORE_WRITES_PAST] = {"f32x16_store_first", "writes one element too many"},
     [STORE_SKIPS_LAST] = {"i32x16_store_first", "forgets the last lane of 15"},
     [LOAD_F64_READS_PAST] = {"f64x8_load_first", "reads all elements"},
+    [LOAD_F32_READS_PAST] = {"f64x8_load_f32", "reads four elements where there are fewer"},
+    [HALVES_UPPER_FIRST] = {"i32x16_store_halves", "stores the upper halves first"},
     [STORE_U16_SATURATES] = {"i32x16_store_u16", "saturates"},
     [STORE_U8_SATURATES] = {"i32x16_store_u8", "saturates"},
     [LOAD_F16_FLUSHES] = {"f32x16_load_f16", "makes subnormal numbers zero"},
@@ -141,6 +145,20 @@ KERN_INLINE f64x8 broken_load_first_f64(const double *x, size_t n)
     double all[8];
     f64x8_store(all, f64x8_load(x));
     return f64x8_load_first(all, n);
+}
+
+KERN_INLINE f64x8 broken_load_f32(const float *x, size_t n)
+{
+    if (broken != LOAD_F32_READS_PAST || n > 3) return f64x8_load_f32(x, n);
+    double four[8];
+    f64x8_store(four, f64x8_load_f32(x, 4));
+    return f64x8_load_first(four, n);
+}
+
+KERN_INLINE void broken_store_halves(uint16_t *y, i32x16 v)
+{
+    const i32x16 swapped = i32x16_or(i32x16_shift_left(v, 16), i32x16_shift_right(v, 16));
+    i32x16_store_halves(y, broken == HALVES_UPPER_FIRST ? swapped : v);
 }
 
 KERN_INLINE i32x16 saturated(i32x16 v, uint32_t top)
@@ -382,6 +400,8 @@ KERN_INLINE void broken_interleave6(const float *x, size_t ldx, float *y)
 #define f32x16_store_first broken_store_first
 #define i32x16_store_first broken_store_first_i32
 #define f64x8_load_first broken_load_first_f64
+#define f64x8_load_f32 broken_load_f32
+#define i32x16_store_halves broken_store_halves
 #define i32x16_store_u16 broken_store_u16
 #define i32x16_store_u8 broken_store_u8
 #define f32x16_load_f16 broken_load_f16

@@ -34,14 +34,27 @@ static void store_first_f32(void *y, size_t n, const void *x) { f32x16_store_fir
 static void store_i32(void *y, size_t n, const void *x) { (void)n, i32x16_store(y, i32x16_load(x)); }
 static void store_first_i32(void *y, size_t n, const void *x) { i32x16_store_first(y, n, i32x16_load(x)); }
 static void store_u16(void *y, size_t n, const void *x) { i32x16_store_u16(y, n, i32x16_load(x)); }
+static void store_halves(void *y, size_t n, const void *x)
+{
+    uint16_t half[32];
+    uint32_t lane[16];
+    (void)n;
+    memcpy(half, x, sizeof half);
+    for (size_t i = 0; i < 16; i++) lane[i] = half[2 * i] | (uint32_t)half[2 * i + 1] << 16;
+    i32x16_store_halves(y, i32x16_load(lane));
+}
+
 static void store_u8(void *y, size_t n, const void *x) { i32x16_store_u8(y, n, i32x16_load(x)); }
 static void store_f16(void *y, size_t n, const void *x) { f32x16_store_f16(y, n, f32x16_load(x)); }
 static void store_f64(void *y, size_t n, const void *x) { (void)n, f64x8_store(y, f64x8_load(x)); }
 static void store_first_f64(void *y, size_t n, const void *x) { f64x8_store_first(y, n, f64x8_load(x)); }
 
+static void load_f32_f64(const void *x, size_t n, void *y) { f64x8_store(y, f64x8_load_f32(x, n)); }
+
 static uint64_t same(uint64_t bits) { return bits; }
 static uint64_t lower_half(uint64_t bits) { return bits & 0xffffu; }
 static uint64_t lowest_byte(uint64_t bits) { return bits & 0xffu; }
+static uint64_t widened(uint64_t bits) { return voc_bits64(voc_of_bits((uint32_t)bits)); }
 
 static const memory_row memory_rows[] = {
     {"f32x16_load", 16, 4, 4, true, load_f32, NULL, same, VOC_BITS},
@@ -54,9 +67,11 @@ static const memory_row memory_rows[] = {
     {"i32x16_store_first", 16, 4, 4, false, NULL, store_first_i32, same, VOC_BITS},
     {"i32x16_load_u16", 16, 4, 2, false, load_u16, NULL, same, VOC_BITS},
     {"i32x16_store_u16", 16, 4, 2, false, NULL, store_u16, lower_half, VOC_BITS},
+    {"i32x16_store_halves", 32, 2, 2, true, NULL, store_halves, same, VOC_BITS},
     {"i32x16_store_u8", 16, 4, 1, false, NULL, store_u8, lowest_byte, VOC_BITS},
     {"f64x8_load", 8, 8, 8, true, load_f64, NULL, same, VOC_BITS},
     {"f64x8_load_first", 8, 8, 8, false, load_first_f64, NULL, same, VOC_BITS},
+    {"f64x8_load_f32", 8, 8, 4, false, load_f32_f64, NULL, widened, VOC_F64},
     {"f64x8_store", 8, 8, 8, true, NULL, store_f64, same, VOC_BITS},
     {"f64x8_store_first", 8, 8, 8, false, NULL, store_first_f64, same, VOC_BITS},
 };

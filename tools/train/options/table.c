@@ -114,8 +114,9 @@ static const tool_option options[] = {
      "what ranks send each other of gradients and steps: bf16 is half as\nmuch, and rounds (f32)", "f32|bf16", 0, 0},
     {"rank-timeout", 0, TOOL_NUMBER, OPTION(patience_seconds), "S",
      "end the job when a rank was silent for S seconds (600; 0: never)", NULL, 0, 1e6},
-    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER", "force a kernel tier: portable, avx2, avx512 or neon; avx512-amx: without\nAMX", NULL,
-     0, 0},
+    {"cpu", 0, TOOL_TEXT, OPTION(cpu), "TIER",
+     "force a kernel tier: portable, avx2, avx512 or neon; avx512-amx: without\n"
+     "AMX. All give the same bits, but for --precision bf16: there a resumed\nrun must have the same (the best)", NULL, 0, 0},
     {"quiet", 'q', TOOL_FLAG, OPTION(quiet), NULL, "no progress and no notes", NULL, 0, 0},
     {0},
 };

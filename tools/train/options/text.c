@@ -8,8 +8,9 @@
 #include "tools/train/options/options.h"
 #include "tools/train/options/table.h"
 
-/* Options that change no bit of the result: where things lie, how fast, what is shown. */
-static bool is_result(const char *name, bool length)
+/* Not so for options that change no bit of the result: where things lie, how fast, what is shown. The kernel tier is one of
+ * them in f32; products of bf16 have other bits where a CPU has instructions for them. */
+static bool is_result(const char *name, const train_options *o, bool length)
 {
     static const char *const others[] = {"recipe", "out", "resume", "strict", "decoders", "cache", "save-minutes",
                                          "threads", "quiet", "audio", "rank-timeout", NULL};
@@ -18,7 +19,7 @@ static bool is_result(const char *name, bool length)
         if (strcmp(name, others[i]) == 0) return false;
     for (size_t i = 0; lengths[i]; i++)
         if (strcmp(name, lengths[i]) == 0) return length;
-    return true;
+    return strcmp(name, "cpu") != 0 || o->precision > 0; /* bf16 */
 }
 
 /* x in as few digits as give it again. */
@@ -76,7 +77,7 @@ char *train_options_text(const train_options *o, bool length)
     if (!text) return NULL;
     text[0] = '\0';
     for (const tool_option *option = train_program.options; option->name; option++)
-        if (is_result(option->name, length)) used += (size_t)option_line(option, o, text + used, size - used);
+        if (is_result(option->name, o, length)) used += (size_t)option_line(option, o, text + used, size - used);
     return text;
 }
 
