@@ -5,7 +5,7 @@
 #   RANKS=2 THREADS=16 tools/cluster/two-machines.sh node1 node2 run --init wavlm-large --data list.csv --checkpoint-layers
 #
 # Run it on one of them, from the project's folder, and again to go on with a run that was stopped (Ctrl-C saves and
-# leaves). Both need: ssh from this one without a password; the same MPI; the same build, model and list under the same
+# leaves; it may take a step and the writing of some gigabytes). Both need: ssh from this one without a password; the same MPI; the same build, model and list under the same
 # paths, from this folder on; OUT in a folder that they share. The options are those of train but for --out and --resume.
 # "HOST HOST" twice the same tries it out on one machine.
 set -euo pipefail
@@ -56,15 +56,26 @@ case $version in
 *) complain "$MPIRUN is neither Open MPI's nor MPICH's: $(head -n 1 <<<"$version")" ;;
 esac
 
-# MPICH's mpirun often leaves with 0 when its ranks left with another status, so what train says decides: in this log.
+# What the ranks say goes into a log, too: MPICH's mpirun often leaves with 0 where its ranks left with another status, so
+# that the line they end with decides.
 log=$out.log
 touch "$log"
 began=$(($(wc -c <"$log") + 1))
-trap : INT # Ctrl-C is for mpirun, which hands it to the ranks; this script is to see how they end
+
+# Ctrl-C and SIGTERM become SIGUSR1, which every mpirun hands on: of the others Open MPI's gives the ranks one second before
+# it kills them, and saving takes longer. For that mpirun gets a process group of its own (-m). The second time ends it.
+set -m
+"${mpi[@]}" ${MPIRUN_OPTIONS[@]+"${MPIRUN_OPTIONS[@]}"} "$TRAIN" --shards "$SHARDS" --threads "$THREADS" "$@" \
+    --out "$out" --resume 2>&1 </dev/null | tee -ai "$log" &
+job=$(jobs -p %1)
+trap 'kill -USR1 "$job" 2>/dev/null || true' INT TERM
 status=0
-"${mpi[@]}" ${MPIRUN_OPTIONS[@]+"${MPIRUN_OPTIONS[@]}"} "$TRAIN" "$@" --out "$out" --resume --shards "$SHARDS" \
-    --threads "$THREADS" 2>&1 | tee -ai "$log" || status=${PIPESTATUS[0]}
-tail -c "+$began" "$log" | grep -q '^train: done: ' && exit 0
+wait %1 || status=$? # which a signal ends early
+while kill -0 "$job" 2>/dev/null; do
+    status=0
+    wait %1 || status=$?
+done
+if tail -c "+$began" "$log" | grep '^train: done: ' >/dev/null; then exit 0; fi
 [ "$status" != 0 ] || status=1
 echo "two-machines: not done, $log says why; the same command goes on where it was stopped" >&2
 exit "$status"
