@@ -5,16 +5,16 @@
 #   RANKS=2 THREADS=16 tools/cluster/two-machines.sh node1 node2 run --init wavlm-large --data list.csv --checkpoint-layers
 #
 # Run it on one of them, from the project's folder, and again to go on with a run that was stopped (Ctrl-C saves and
-# leaves; it may take a step and the writing of some gigabytes). Both need: ssh from this one without a password; the same MPI; the same build, model and list under the same
-# paths, from this folder on; OUT in a folder that they share. The options are those of train but for --out and --resume.
-# "HOST HOST" twice the same tries it out on one machine.
+# leaves, which may take a step and the writing of some gigabytes). Both need: ssh from this one without a password; the
+# same MPI; the same build, model and list under the same paths, from this folder on; OUT in a folder that they share. The
+# options are those of train but for --out and --resume. "HOST HOST" twice the same tries it out on one machine.
 set -euo pipefail
 
 # ---- What to change, here or in the environment -------------------------------------------------------------------------
 # Ranks a machine: one a NUMA domain ("lscpu | grep NUMA"), of which a machine with one socket often has one.
 RANKS=${RANKS:-1}
-# Cores a rank: those of a domain, without hyperthreads.
-THREADS=${THREADS:-$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | awk -v ranks="$RANKS" 'END { n = int(NR / ranks); print n ? n : 1 }')}
+# Cores a rank: those of a domain, without hyperthreads. Unless said, this machine's, divided among its ranks.
+THREADS=${THREADS:-}
 # Parts of a step's batch: the same number on any number of machines gives the same bits. A multiple of all ranks, and no
 # more than recordings in a batch.
 SHARDS=${SHARDS:-8}
@@ -38,6 +38,8 @@ shift 3
 TRAIN=$(realpath "$TRAIN")
 each=$RANKS
 [ "$one" != "$other" ] || each=$((2 * RANKS))
+cores=$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
+: "${THREADS:=$((cores > each ? cores / each : 1))}"
 
 # Threads stay on their cores. OpenMP then shows a program one CPU, so the number of threads is said below.
 export OMP_PLACES=cores OMP_PROC_BIND=close
@@ -46,7 +48,8 @@ case $version in
 *"Open MPI"* | *OpenRTE* | *PRRTE*)
     # ppr:N:node:PE=n: N ranks a machine, each on n cores of its own, neighbouring ones; -x: into the others' environment.
     mpi=("$MPIRUN" --host "$one:$each,$other:$each" -np $((2 * RANKS)) --map-by "ppr:$each:node:PE=$THREADS" --bind-to core
-        -x OMP_PLACES -x OMP_PROC_BIND ${INTERFACE:+--mca btl_tcp_if_include "$INTERFACE" --mca oob_tcp_if_include "$INTERFACE"})
+        -x OMP_PLACES -x OMP_PROC_BIND
+        ${INTERFACE:+--mca btl_tcp_if_include "$INTERFACE" --mca oob_tcp_if_include "$INTERFACE"})
     ;;
 *HYDRA*)
     # -bind-to core:n: each rank on n cores of its own; the environment goes along by itself.
