@@ -1,12 +1,12 @@
 #include "engine/threads.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 
 #ifdef _OPENMP
 #include <omp.h>
 #else
 #include <pthread.h>
+#include <sched.h>
 #endif
 
 struct eng_pool {
@@ -28,11 +28,15 @@ struct eng_pool {
 
 size_t eng_cpu_count(void)
 {
+#ifdef _OPENMP
+    return (size_t)omp_get_num_procs(); /* which knows what this thread was allowed before OMP_PROC_BIND tied it to its place */
+#else
     cpu_set_t set;
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int n = CPU_COUNT(&set);
     return n > 0 ? (size_t)n : 1;
+#endif
 }
 
 static void take_tasks(eng_pool *p, size_t worker)

@@ -263,6 +263,7 @@ static uint64_t hash_program(uint64_t hash)
 typedef struct identity {
     char version[32], machine[32];
     uint64_t program, options, data, model;
+    unsigned bf16; /* with --precision bf16: how the CPU sums it; else 0 */
 } identity;
 
 static eng_status identify(const train_run *r, identity *out, eng_error *err)
@@ -277,6 +278,7 @@ static eng_status identify(const train_run *r, identity *out, eng_error *err)
     out->program = hash_program(TRAIN_HASH_START);
     out->options = train_hash(TRAIN_HASH_START, text, strlen(text));
     out->data = train_data_fingerprint(&r->data);
+    if (r->o->precision && r->ctx.k.bf16_is_fast) out->bf16 = 1 | (r->ctx.k.caps & KERN_CAP_AMX);
     out->model = TRAIN_HASH_START;
     for (size_t i = 0; i < r->m->params.count; i++) {
         const mdl_param *p = &r->m->params.param[i];
@@ -303,6 +305,7 @@ static eng_status compare_ranks(train_run *r, eng_error *err)
                            : a->options != b->options ? "other options"
                            : a->data != b->data       ? "another data list"
                            : a->model != b->model     ? "another model to begin with"
+                           : a->bf16 != b->bf16       ? "another kind of CPU for bf16 (--cpu avx2 is the same on all)"
                                                       : NULL;
         if (what)
             status = eng_fail(err, ENG_E_MISMATCH, "%s has %s than %s", eng_ranks_name(r->ranks, i), what,

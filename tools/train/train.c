@@ -250,6 +250,9 @@ static eng_status evaluate_tests(train_run *r, eng_error *err)
         eng_status status = save_model(r, "best", err);
         if (status) return status;
     }
+    bool any = false;
+    for (int split = TRAIN_TEST; split < TRAIN_SPLITS; split++) any = any || has_split(r, (train_split)split);
+    if (!any) return ENG_OK;
     eng_status status = mdl_model_load(train_path(r, "best", path, sizeof path), NULL, false, &r->ctx.k, r->pool, &best, err);
     status = eng_ranks_agree(r->ranks, status, err);
     for (int split = TRAIN_TEST; split < TRAIN_SPLITS && !status && !r->stopped; split++) {
