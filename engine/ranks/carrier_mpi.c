@@ -13,6 +13,7 @@ struct eng_carrier_load {
     MPI_Request *request; /* [count], first what is received */
     size_t *rank;         /* [count]; of a request that is done, it stays */
     int *index;           /* [count], MPI_Testsome's */
+    MPI_Status *told;     /* [count], the same: for MPICH's MPI_STATUSES_IGNORE GCC warns of an address that it is not */
 };
 
 static eng_status failed(int code, const char *what, eng_error *err)
@@ -88,8 +89,9 @@ eng_status eng_carrier_begin(int tag, const eng_message *send, size_t sends, con
         l->request = eng_alloc(n, sizeof *l->request);
         l->rank = eng_alloc(n, sizeof *l->rank);
         l->index = eng_alloc(n, sizeof *l->index);
+        l->told = eng_alloc(n, sizeof *l->told);
     }
-    if (!l || !l->request || !l->rank || !l->index) {
+    if (!l || !l->request || !l->rank || !l->index || !l->told) {
         eng_carrier_free(l);
         *out = NULL;
         return eng_fail(err, ENG_E_MEMORY, "out of memory for %zu messages", n);
@@ -105,8 +107,7 @@ eng_status eng_carrier_test(eng_carrier_load *l, bool *done, bool *moved, eng_er
     int finished = 0;
     eng_status status = ENG_OK;
     if (l && l->left)
-        status = failed(MPI_Testsome((int)l->count, l->request, &finished, l->index, MPI_STATUSES_IGNORE), "MPI_Testsome",
-                        err);
+        status = failed(MPI_Testsome((int)l->count, l->request, &finished, l->index, l->told), "MPI_Testsome", err);
     *moved = !status && finished > 0;
     if (*moved) l->left -= (size_t)finished;
     *done = !l || l->left == 0;
@@ -126,5 +127,6 @@ void eng_carrier_free(eng_carrier_load *l)
     eng_free(l->request);
     eng_free(l->rank);
     eng_free(l->index);
+    eng_free(l->told);
     eng_free(l);
 }

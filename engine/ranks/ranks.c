@@ -1,6 +1,7 @@
 #include "engine/ranks/ranks.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,9 @@ enum { TAG_TOGETHER = 1024 };
 /* Pauses between two looks at a transfer, in nanoseconds: short, then longer, so that a wait costs no CPU. */
 enum { PAUSE_LEAST = 20000, PAUSE_MOST = 200000 };
 
+/* A rank that has not looked for so long, in seconds, was itself stopped: the others' silence counts from then on. */
+enum { ABSENCE = 1 };
+
 /* On top of the patience, in seconds a rank: the lowest rank that waits speaks first and ends the job for all. */
 enum { PATIENCE_STEP = 2 };
 
@@ -33,7 +37,8 @@ struct eng_ranks {
 
 struct eng_transfer {
     eng_carrier_load *load;
-    double last; /* when a block last came or went */
+    double last;   /* when a block last came or went */
+    double looked; /* when this rank last looked */
 };
 
 static double now(void)
@@ -160,7 +165,7 @@ enum { EXIT_LOST = 3 };
 
 static void check_patience(eng_ranks *r, const eng_transfer *t)
 {
-    double silence = now() - t->last;
+    const double silence = t->looked - t->last;
     if (r->patience <= 0 || silence < r->patience + PATIENCE_STEP * (double)r->self) return;
     char line[512];
     snprintf(line, sizeof line, "%s has sent nothing for %.0f s, in %s: the job is ended (what was saved before is intact)",
@@ -215,7 +220,7 @@ eng_status eng_ranks_begin(eng_ranks *r, int tag, const eng_message *send, size_
         eng_free(t);
         return status;
     }
-    t->last = now();
+    t->last = t->looked = now();
     *out = t;
     return ENG_OK;
 }
@@ -231,7 +236,10 @@ bool eng_ranks_test(eng_ranks *r, eng_transfer *t)
         eng_fail_prefix(&err, "%s cannot be reached, in %s", r->name[eng_carrier_missing(t->load)], r->work);
         eng_ranks_abort(r, EXIT_LOST, err.message);
     }
-    if (moved) t->last = now();
+    const double before = t->looked;
+    t->looked = now();
+    if (moved) t->last = t->looked;
+    else if (t->looked - before > ABSENCE) t->last += t->looked - before;
     if (!done) {
         check_patience(r, t);
         return false;
@@ -305,19 +313,34 @@ eng_status eng_ranks_broadcast(eng_ranks *r, size_t root, void *data, size_t byt
     return status;
 }
 
+/* What a rank brings to an agreement: its failure, and its message in a number (FNV-1a). */
+typedef struct verdict {
+    uint64_t message;
+    uint64_t status; /* as wide, so that no byte is left undefined */
+} verdict;
+
+static verdict judge(const eng_error *own)
+{
+    verdict v = {14695981039346656037u, (uint64_t)own->status};
+    for (const char *c = own->message; *c; c++) v.message = (v.message ^ (unsigned char)*c) * 1099511628211u;
+    return v;
+}
+
 eng_status eng_ranks_agree(eng_ranks *r, eng_status status, eng_error *err)
 {
     if (r->count == 1) return status;
     eng_error own = {0};
     if (status && err) own = *err;
     own.status = status;
-    int *all = eng_alloc(r->count, sizeof *all), mine = (int)status;
+    const verdict mine = judge(&own);
+    verdict *all = eng_alloc(r->count, sizeof *all);
     if (!all || eng_ranks_gather(r, &mine, sizeof mine, all, NULL)) eng_ranks_abort(r, EXIT_LOST, "out of memory");
-    size_t first = 0;
-    while (first < r->count && !all[first]) first++;
+    size_t first = 0, alike = 0;
+    while (first < r->count && !all[first].status) first++;
+    for (size_t i = 0; i < r->count; i++) alike += memcmp(&all[i], &all[0], sizeof *all) == 0;
     eng_free(all);
     if (first == r->count) return ENG_OK;
-    if (first == r->self) eng_fail_prefix(&own, "%s", r->name[first]);
+    if (first == r->self && alike < r->count) eng_fail_prefix(&own, "%s", r->name[first]);
     if (eng_ranks_broadcast(r, first, &own, sizeof own, NULL)) eng_ranks_abort(r, EXIT_LOST, "out of memory");
     if (err) *err = own;
     return own.status;

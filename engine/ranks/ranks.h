@@ -64,7 +64,8 @@ eng_status eng_ranks_gather_unequal(eng_ranks *r, const void *own, const size_t 
 eng_status eng_ranks_broadcast(eng_ranks *r, size_t root, void *data, size_t bytes, eng_error *err);
 
 /* ENG_OK when status is ENG_OK on every rank. Else the failure of the lowest rank that has one, *err on that rank, is
- * everyone's *err; where there are several ranks its message begins with eng_ranks_name. */
+ * everyone's *err; its message begins with eng_ranks_name, unless all ranks failed with the same one: what every rank sees,
+ * or what was agreed on before. */
 eng_status eng_ranks_agree(eng_ranks *r, eng_status status, eng_error *err);
 
 /* Where there are several ranks, ends the job from any point: reports message, with this rank's name before it, and ends

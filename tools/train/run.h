@@ -31,6 +31,7 @@ typedef struct train_run {
     eng_ranks *ranks;       /* the processes of the run; each reads and computes its shards of every step */
     bool leads;             /* rank 0: it alone writes files that are no rank's own, and speaks */
     size_t shards;          /* of a step */
+    bool shards_given;      /* by --shards; else they are as many as ranks */
     mdl_exchange *exchange;
     double waited;          /* seconds that this rank waited for others, in this process, but for the exchange's own */
     train_data data;

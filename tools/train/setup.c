@@ -277,6 +277,7 @@ static eng_status identify(const train_run *r, identity *out, eng_error *err)
     snprintf(out->machine, sizeof out->machine, "%.31s", system.machine);
     out->program = hash_program(TRAIN_HASH_START);
     out->options = train_hash(TRAIN_HASH_START, text, strlen(text));
+    out->options = train_hash(out->options, &r->o->save_minutes, sizeof r->o->save_minutes); /* all save together */
     out->data = train_data_fingerprint(&r->data);
     if (r->o->precision && r->ctx.k.bf16_is_fast) out->bf16 = 1 | (r->ctx.k.caps & KERN_CAP_AMX);
     out->model = TRAIN_HASH_START;
@@ -321,7 +322,7 @@ static void note_shards(const train_run *r)
     if (ranks > 1)
         train_say(r, "%zu ranks, %zu shards a step, on %s to %s", ranks, r->shards, eng_ranks_name(r->ranks, 0),
                   eng_ranks_name(r->ranks, ranks - 1));
-    if (ranks > 1 && !r->o->shards)
+    if (ranks > 1 && !r->shards_given)
         train_say(r, "--shards was not given: another number of ranks than %zu will give other last digits, unless it has "
                   "--shards %zu", ranks, ranks);
     if (r->o->batch_size && r->o->batch_size < r->shards)

@@ -375,14 +375,21 @@ static int run(train_run *r)
     return 0;
 }
 
-static bool check_shards(const train_run *r)
+/* How many shards a step has: when they were not given as many as ranks, and several are then part of the run's options, by
+ * which it is resumed. */
+static bool choose_shards(train_run *r, train_options *o)
 {
     const size_t ranks = eng_ranks_count(r->ranks);
-    if (r->shards % ranks == 0) return true;
-    char message[128];
-    snprintf(message, sizeof message, "--shards %zu on %zu ranks: expected a multiple, so that each has as many", r->shards, ranks);
-    complain(r, EXIT_USAGE, message);
-    return false;
+    eng_error err = {0};
+    eng_status status = ENG_OK;
+    r->shards_given = o->shards > 0;
+    r->shards = r->shards_given ? (size_t)o->shards : ranks;
+    o->shards = r->shards > 1 ? r->shards : 0;
+    if (r->shards % ranks)
+        status = eng_fail(&err, ENG_E_USAGE, "--shards %zu on %zu ranks: expected a multiple, so that each has as many", r->shards,
+                          ranks);
+    if (eng_ranks_agree(r->ranks, status, &err)) complain(r, EXIT_USAGE, err.message);
+    return err.status == ENG_OK;
 }
 
 /* The line that a job ends with, when it cannot go on. */
@@ -405,8 +412,7 @@ int main(int argc, char **argv)
         } else {
             r.leads = eng_ranks_self(r.ranks) == 0;
             eng_ranks_set_patience(r.ranks, options.patience_seconds);
-            r.shards = options.shards ? (size_t)options.shards : eng_ranks_count(r.ranks);
-            status = check_shards(&r) ? run(&r) : EXIT_USAGE;
+            status = choose_shards(&r, &options) ? run(&r) : EXIT_USAGE;
         }
         train_teardown(&r);
         eng_ranks_close(r.ranks);
