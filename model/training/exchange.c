@@ -294,23 +294,28 @@ static size_t most_nodes(const mdl_exchange *x, size_t rank)
     return mdl_node_forest(x->o.shards, rank * each, (rank + 1) * each, NULL);
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Slots for the largest block, whatever travels: values of nodes, or data as they are. */
 static eng_status make_slots(mdl_exchange *x, eng_error *err)
 {
+    const size_t bytes = element_bytes(x, JOB_SUM), whole = element_bytes(x, JOB_SHARE);
     size_t send = 0, receive = 0, from_others = 0;
     for (size_t rank = 0; rank < x->ranks; rank++)
         if (rank != x->self) from_others += most_nodes(x, rank);
     for (size_t b = 0; b < x->division.blocks; b++) {
-        const mdl_span own = span_of(x, b, x->self), all = mdl_division_span(&x->division, b, 0, x->o.shards);
-        const size_t out = (all.count - own.count) * most_nodes(x, x->self), in = own.count * from_others;
-        if (out > send) send = out;
-        if (own.count > send) send = own.count;
-        if (in > receive) receive = in;
-        if (all.count - own.count > receive) receive = all.count - own.count;
+        const size_t own = span_of(x, b, x->self).count;
+        const size_t others = mdl_division_span(&x->division, b, 0, x->o.shards).count - own;
+        send = larger(send, larger(others * most_nodes(x, x->self) * bytes, own * whole));
+        receive = larger(receive, larger(own * from_others * bytes, others * whole));
     }
     for (size_t i = 0; i < SLOTS; i++) {
         slot *s = &x->slot[i];
-        s->send = take_memory(x, send, sizeof(float));
-        s->receive = take_memory(x, receive, sizeof(float));
+        s->send = take_memory(x, send, 1);
+        s->receive = take_memory(x, receive, 1);
         s->scratch = take_memory(x, mdl_shard_sum_scratch(&x->sum) + MDL_READ_MOST, sizeof *s->scratch);
         s->message = take_memory(x, 2 * x->ranks, sizeof *s->message);
         if (!s->send || !s->receive || !s->scratch || !s->message)
