@@ -1,12 +1,12 @@
 #include "engine/threads.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #ifdef _OPENMP
 #include <omp.h>
 #else
 #include <pthread.h>
-#include <sched.h>
 #endif
 
 struct eng_pool {
@@ -196,4 +196,20 @@ void eng_pool_run(eng_pool *p, size_t tasks, eng_task_fn fn, void *arg)
 eng_arena *eng_pool_scratch(eng_pool *p, size_t worker)
 {
     return &p->scratch[worker];
+}
+
+void eng_thread_untie(void)
+{
+#ifdef _OPENMP
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int place = 0; place < omp_get_num_places(); place++) { /* none where nothing is tied */
+        int cpu[CPU_SETSIZE], n = omp_get_place_num_procs(place);
+        if (n <= 0 || n > CPU_SETSIZE) return;
+        omp_get_place_proc_ids(place, cpu);
+        for (int i = 0; i < n; i++)
+            if (cpu[i] < CPU_SETSIZE) CPU_SET((size_t)cpu[i], &set);
+    }
+    if (CPU_COUNT(&set) > 0) sched_setaffinity(0, sizeof set, &set);
+#endif
 }

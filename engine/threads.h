@@ -27,6 +27,10 @@ void eng_pool_run(eng_pool *pool, size_t tasks, eng_task_fn fn, void *arg);
 /* The worker's scratch arena. A task rewinds it to where it found it. */
 eng_arena *eng_pool_scratch(eng_pool *pool, size_t worker);
 
+/* For a thread beside a pool's (it reads files, it moves bytes): lets the calling one run on any CPU of the process, where
+ * OpenMP tied the one that started it to a place (OMP_PROC_BIND), whose work it would else hold up. */
+void eng_thread_untie(void);
+
 /* Number of CPUs that this process may run on, at least 1. */
 size_t eng_cpu_count(void);
 

@@ -223,6 +223,7 @@ static void *work(void *arg)
 {
     mdl_exchange *x = arg;
     size_t started = 0;
+    eng_thread_untie();
     pthread_mutex_lock(&x->lock);
     for (;;) {
         while (!x->quit && x->done == x->posted) pthread_cond_wait(&x->changed, &x->lock);

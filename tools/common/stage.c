@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
+#include "engine/threads.h"
 
 struct tool_stage {
     tool_stage_options o;
@@ -30,6 +31,7 @@ static bool can_begin(const tool_stage *s)
 static void *work(void *arg)
 {
     tool_stage *s = arg;
+    eng_thread_untie();
     pthread_mutex_lock(&s->lock);
     for (;;) {
         while (!s->stop && !can_begin(s)) pthread_cond_wait(&s->work, &s->lock);
