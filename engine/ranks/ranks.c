@@ -19,6 +19,9 @@ enum { TAG_TOGETHER = 1024 };
 /* Pauses between two looks at a transfer, in nanoseconds: short, then longer, so that a wait costs no CPU. */
 enum { PAUSE_LEAST = 20000, PAUSE_MOST = 200000 };
 
+/* Between the line that a job ends with and its end, in nanoseconds: MPICH's launcher drops what is still on its way. */
+enum { FAREWELL = 300000000 };
+
 /* A rank that has not looked for so long, in seconds, was itself stopped: the others' silence counts from then on. */
 enum { ABSENCE = 1 };
 
@@ -60,6 +63,12 @@ static size_t launched(const char **by)
         if (value && atol(value) > 1) return (size_t)atol(value);
     }
     return 1;
+}
+
+size_t eng_ranks_launched(void)
+{
+    const char *by;
+    return launched(&by);
 }
 
 static eng_status name_all(eng_ranks *r, eng_error *err)
@@ -150,7 +159,9 @@ size_t eng_ranks_sent(eng_ranks *r)
 
 static _Noreturn void end(eng_ranks *r, int status, const char *message)
 {
+    const struct timespec pause = {0, FAREWELL};
     r->report(message);
+    nanosleep(&pause, NULL);
     eng_carrier_abort(status);
 }
 

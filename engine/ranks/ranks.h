@@ -22,6 +22,10 @@ typedef struct eng_ranks eng_ranks;
  * the whole job. Once a process. */
 eng_status eng_ranks_open(int *argc, char ***argv, void (*report)(const char *message), eng_ranks **out, eng_error *err);
 
+/* How many processes a launcher says that it started, this one among them; 1: none says so. Before eng_ranks_open, too: one
+ * that fails and does not join leaves the others waiting. */
+size_t eng_ranks_launched(void);
+
 /* Leaves the job; the others must be about to, too. NULL is fine. */
 void eng_ranks_close(eng_ranks *r);
 

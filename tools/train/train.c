@@ -376,19 +376,19 @@ static int run(train_run *r)
 }
 
 /* How many shards a step has: when they were not given as many as ranks, and several are then part of the run's options, by
- * which it is resumed. */
-static bool choose_shards(train_run *r, train_options *o)
+ * which it is resumed. understood: whether this rank can read its options; what is wrong it has said. */
+static bool choose_shards(train_run *r, train_options *o, bool understood)
 {
     const size_t ranks = eng_ranks_count(r->ranks);
     eng_error err = {0};
-    eng_status status = ENG_OK;
+    eng_status status = understood ? ENG_OK : eng_fail(&err, ENG_E_USAGE, "its options are wrong, as it says itself");
     r->shards_given = o->shards > 0;
     r->shards = r->shards_given ? (size_t)o->shards : ranks;
     o->shards = r->shards > 1 ? r->shards : 0;
-    if (r->shards % ranks)
+    if (understood && r->shards % ranks)
         status = eng_fail(&err, ENG_E_USAGE, "--shards %zu on %zu ranks: expected a multiple, so that each has as many", r->shards,
                           ranks);
-    if (eng_ranks_agree(r->ranks, status, &err)) complain(r, EXIT_USAGE, err.message);
+    if (eng_ranks_agree(r->ranks, status, &err) && understood) complain(r, EXIT_USAGE, err.message);
     return err.status == ENG_OK;
 }
 
@@ -404,15 +404,16 @@ int main(int argc, char **argv)
     static train_run r;
     eng_error err = {0};
     int status;
-    if (train_options_start(argc, argv, &options, &status)) {
-        r.o = &options;
+    r.o = &options;
+    const bool understood = train_options_start(argc, argv, &options, &status);
+    if (understood || (status && eng_ranks_launched() > 1)) {
         if (eng_ranks_open(&argc, &argv, report_lost, &r.ranks, &err)) {
-            report_lost(err.message);
+            if (understood) report_lost(err.message);
             status = EXIT_USAGE;
         } else {
             r.leads = eng_ranks_self(r.ranks) == 0;
-            eng_ranks_set_patience(r.ranks, options.patience_seconds);
-            status = choose_shards(&r, &options) ? run(&r) : EXIT_USAGE;
+            if (understood) eng_ranks_set_patience(r.ranks, options.patience_seconds);
+            status = choose_shards(&r, &options, understood) ? run(&r) : EXIT_USAGE;
         }
         train_teardown(&r);
         eng_ranks_close(r.ranks);
