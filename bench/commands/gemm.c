@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench/work/lists.h"
+#include "bench/measure/error.h"
 #include "bench/measure/peer.h"
 #include "engine/gemm/gemm.h"
 
@@ -76,7 +77,7 @@ static void run_peer(void *arg)
 
 static double sample_error(const product *p)
 {
-    double worst = 0.0, largest = 0.0;
+    bench_error error = {0};
     for (size_t q = 0; q < 97; q++) {
         const size_t i = q * 7919 % p->m, j = q * 104729 % p->n;
         double want = 0.0;
@@ -85,11 +86,9 @@ static double sample_error(const product *p)
             const float b = p->b_transposed ? p->b_data[j * p->ldb + d] : p->b_data[d * p->ldb + j];
             want += (double)a * (double)b;
         }
-        const double error = fabs(p->c[i * p->n + j] - want);
-        if (!(error <= worst)) worst = error;
-        largest = fmax(largest, fabs(want));
+        bench_error_add(&error, p->c[i * p->n + j], want);
     }
-    return worst / largest;
+    return bench_error_share(&error);
 }
 
 static void measure(product *p, eng_precision precision, const char *engine, bench_fn fn)

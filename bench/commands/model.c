@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/spec/spec.h"
+#include "bench/measure/error.h"
 #include "bench/work/flops.h"
 #include "bench/work/network.h"
 
@@ -69,14 +70,11 @@ static eng_status run_reference(bench_run *run, const char *name, last_state *ou
 
 static double state_error(const last_state *got, const last_state *want)
 {
-    double worst = 0, largest = 0;
-    if (got->count != want->count) return NAN;
-    for (size_t i = 0; i < want->count; i++) {
-        const double error = fabs((double)got->data[i] - (double)want->data[i]);
-        if (!(error <= worst)) worst = error;
-        largest = fmax(largest, fabs((double)want->data[i]));
-    }
-    return worst / largest;
+    bench_error error = {0};
+    if (got->count != want->count) bench_error_add(&error, NAN, 0);
+    else
+        for (size_t i = 0; i < want->count; i++) bench_error_add(&error, (double)got->data[i], (double)want->data[i]);
+    return bench_error_share(&error);
 }
 
 /* ---- Speed ---- */

@@ -7,6 +7,7 @@
 
 #include "kernels/spec/spec.h"
 #include "bench/bench.h"
+#include "bench/measure/error.h"
 #include "bench/work/panels.h"
 
 enum {
@@ -377,7 +378,8 @@ static double error_of(const op *o, ops_data *d, float *reference)
 {
     if (o->results == 0) return NAN;
     ops_data exact = *d;
-    double moments[MOMENTS] = {0}, worst = 0.0, largest = 0.0;
+    double moments[MOMENTS] = {0};
+    bench_error error = {0};
     kern_spec_fill(&exact.k);
     exact.out = reference;
     exact.moments = moments;
@@ -387,13 +389,9 @@ static double error_of(const op *o, ops_data *d, float *reference)
     fill_panels(o, d);
     reset(d);
     o->run(d);
-    for (size_t i = 0; i < o->results; i++) {
-        const double want = result_at(o, reference, moments, i);
-        const double error = fabs(result_at(o, d->out, d->moments, i) - want);
-        if (!(error <= worst)) worst = error;
-        largest = fmax(largest, fabs(want));
-    }
-    return worst / largest;
+    for (size_t i = 0; i < o->results; i++)
+        bench_error_add(&error, result_at(o, d->out, d->moments, i), result_at(o, reference, moments, i));
+    return bench_error_share(&error);
 }
 
 typedef struct timed_op {

@@ -6,6 +6,7 @@
 
 #include "kernels/spec/spec.h"
 #include "bench/measure/clock.h"
+#include "bench/measure/error.h"
 #include "bench/work/flops.h"
 #include "bench/work/network.h"
 #include "engine/tape.h"
@@ -79,13 +80,9 @@ static void sample_gradients(step_run *s, const kern_table *k, eng_precision pre
 /* Largest difference over the largest gradient of all. */
 static double gradient_error(size_t n, const float *got, const float *want)
 {
-    double worst = 0, largest = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double error = fabs((double)got[i] - (double)want[i]);
-        if (!(error <= worst)) worst = error;
-        largest = fmax(largest, fabs((double)want[i]));
-    }
-    return worst / largest;
+    bench_error error = {0};
+    for (size_t i = 0; i < n; i++) bench_error_add(&error, (double)got[i], (double)want[i]);
+    return bench_error_share(&error);
 }
 
 static eng_status measure_error(bench_run *run, mdl_model *m, double *error, eng_error *err)

@@ -1,5 +1,5 @@
 /* What the parts of the GEMM driver share: product.c walks over blocks, layout.c lays operands out for the
- * micro-kernels, packed.c packs weights; attention's tiles are laid out alike (attention_parts.c). Only these four include
+ * micro-kernels, packed.c packs weights; attention's tiles are laid out alike (engine/ops/attention_*.c). Only these include
  * this header. */
 #ifndef ENGINE_GEMM_PARTS_H
 #define ENGINE_GEMM_PARTS_H

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/gemm/parts.h"
 #include "engine/ops/attention_parts.h"
 
 typedef struct backward_run {
@@ -28,11 +29,6 @@ typedef struct head_panels {
     float *dqueries;              /* of a block, [queries, dim] */
     float *dkeys, *dvalues;       /* [frames, dim] */
 } head_panels;
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 static bool new_panels(const backward_run *r, eng_arena *scratch, size_t frames, head_panels *h)
 {
@@ -117,7 +113,7 @@ static void backward_block(const backward_run *r, const head_panels *h, size_t h
     eng_attention_pack_rows(k, ENG_F32, queries, dim, h->queries, dim, h->query_rows);
     eng_attention_pack_rows(k, ENG_F32, queries, dim, h->dout, dim, h->out_rows);
     for (size_t key = 0; key < frames; key += h->tile)
-        backward_tile(r, h, head, u, first, queries, key, min_size(h->tile, frames - key), delta);
+        backward_tile(r, h, head, u, first, queries, key, eng_min(h->tile, frames - key), delta);
     add_rows(k, queries, dim, h->dqueries, eng_grad_row(s->qkv, first) + column, s->qkv.stride);
 }
 
@@ -141,7 +137,7 @@ static void backward_task(void *arg, size_t head, size_t worker)
         eng_attention_pack_columns(k, ENG_F32, frames, dim, values, stride, NULL, h.values);
         eng_attention_pack_rows(k, ENG_F32, frames, dim, keys, stride, h.key_rows);
         for (size_t q = 0; q < frames; q += block)
-            backward_block(r, &h, head, u, begin + q, min_size(block, frames - q));
+            backward_block(r, &h, head, u, begin + q, eng_min(block, frames - q));
         add_rows(k, frames, dim, h.dkeys, eng_grad_row(s->qkv, begin) + width + head * dim, stride);
         add_rows(k, frames, dim, h.dvalues, eng_grad_row(s->qkv, begin) + 2 * width + head * dim, stride);
         eng_arena_rewind(scratch, mark);

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/gemm/parts.h"
 #include "engine/ops/attention_parts.h"
 #include "engine/tape.h"
 
@@ -47,11 +48,6 @@ typedef struct head_scratch {
     uint32_t *left;   /* bf16: the tile's weights as a left operand */
     void *packing;    /* what laying operands out needs */
 } head_scratch;
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 static bool pack_head(const attention_run *r, const attention_part *p, size_t head, eng_arena *scratch, head_scratch *s)
 {
@@ -128,7 +124,7 @@ static void attend_block(const attention_run *r, const attention_part *p, size_t
     const float *gate = eng_row(r->gate, head) + first;
     const float *bias = r->bias.table + head * (2 * r->bias.reach - 1) + r->bias.reach - 1;
     for (size_t key = 0; key < p->frames; key += s->tile) {
-        size_t keys = min_size(s->tile, p->frames - key);
+        size_t keys = eng_min(s->tile, p->frames - key);
         eng_attention_product(k, precision, queries, keys, units, s->queries, dim, s->keys + key * units, units, 0,
                               s->scores, s->tile, false);
         k->attention_softmax_f32(queries, keys, s->scores, s->tile, r->scale, gate,
@@ -165,7 +161,7 @@ static void attention_task(void *arg, size_t task, size_t worker)
     }
     size_t block = eng_attention_queries(&r->ctx->k, r->precision);
     for (size_t q = 0; q < p->queries; q += block)
-        attend_block(r, p, head, &s, p->first_query + q, min_size(block, p->queries - q));
+        attend_block(r, p, head, &s, p->first_query + q, eng_min(block, p->queries - q));
     eng_arena_rewind(scratch, mark);
 }
 
@@ -175,7 +171,7 @@ static size_t cut_parts(eng_batch batch, attention_part *out)
     for (size_t u = 0; u < batch.n; u++) {
         size_t frames = eng_batch_frames(batch, u);
         for (size_t q = 0; q < frames; q += QUERIES_A_TASK, n++)
-            if (out) out[n] = (attention_part){batch.offset[u], frames, q, min_size(QUERIES_A_TASK, frames - q), u};
+            if (out) out[n] = (attention_part){batch.offset[u], frames, q, eng_min(QUERIES_A_TASK, frames - q), u};
     }
     return n;
 }

@@ -2,7 +2,10 @@
 #ifndef KERNELS_VECTOR_PORTABLE_H
 #define KERNELS_VECTOR_PORTABLE_H
 
+#include <float.h>
 #include <math.h>
+
+_Static_assert(FLT_EVAL_METHOD == 0, "floats must be rounded to float after every operation");
 
 typedef struct f32x16 {
     float lane[16];

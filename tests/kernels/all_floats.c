@@ -5,7 +5,7 @@
  *
  * One line a function: how many floats, the largest error and where. In units in the last place of the result, results below
  * the smallest normal float not counted where they are flushed to zero; the functions of GELU by the bound of
- * kernels/conformance/run.c, relative above -2 and beside |x| below. Exit status 0 when every error is within its bound, and
+ * conformance/run.c, relative above -2 and beside |x| below. Exit status 0 when every error is within its bound, and
  * something was measured; 1 else; 2 wrong usage. The last line counts functions. */
 #include "kernels/kernels.h"
 
@@ -134,8 +134,9 @@ static bool measure(const kern_table *k, const struct function *f, uint64_t stri
         }
         f->map(k, n, x, y);
         for (size_t i = 0; i < n; i++) {
-            const double error = f->error((double)x[i], (double)y[i], f->exact((double)x[i]));
-            if (!(error <= worst)) worst = error, where = x[i];
+            double error = f->error((double)x[i], (double)y[i], f->exact((double)x[i]));
+            if (isnan(error)) error = INFINITY; /* of a NaN that should be none; a NaN in worst would give way to the next */
+            if (error > worst) worst = error, where = x[i];
         }
         count += n;
     }
