@@ -319,6 +319,113 @@ Test(train_feed, broken_examples_are_not_planned)
     train_data_free(&d);
 }
 
+/* ---- Shares: what ranks read ---- */
+
+/* Shard `own` of a batch of this feed has the samples that shard `shard` of the whole batch has. */
+static void expect_same_shard(const train_batch *whole, size_t shard, const train_batch *part, size_t own)
+{
+    const size_t first = whole->shard[shard], n = whole->shard[shard + 1] - first, begin = part->shard[own];
+    cr_assert(part->epoch == whole->epoch && part->index == whole->index && part->batches == whole->batches);
+    cr_assert_eq(part->shard[own + 1] - begin, n);
+    for (size_t i = 0; i < n; i++) {
+        const train_utterance *a = &whole->utterance[first + i], *b = &part->utterance[begin + i];
+        cr_assert(a->example == b->example && a->count == b->count);
+        cr_assert_arr_eq(a->samples, b->samples, a->count * sizeof *a->samples);
+    }
+}
+
+Test(train_feed, shards_of_several_feeds_are_the_whole)
+{
+    enum { SHARDS = 6, FEEDS = 3, EACH = SHARDS / FEEDS };
+    train_data d = make_corpus(1 << 20);
+    train_feed_options o = {.data = &d, .batch_size = 8, .crop_seconds = 0.3, .shuffle = true, .bucket = true, .augmentation = &augmentation,
+                            .seed = 5, .threads = 2, .min_samples = 400, .shards = SHARDS};
+    train_feed *whole = open_feed(&o, 0, 0), *part[FEEDS];
+    o.own_shards = EACH;
+    for (size_t i = 0; i < FEEDS; i++) {
+        o.first_shard = i * EACH;
+        o.threads = i + 1;
+        part[i] = open_feed(&o, 0, 0);
+    }
+    size_t seen = 0, absent = 0;
+    for (size_t b = 0; b < 9; b++) { /* three epochs, each with one batch of 7 */
+        const train_batch *all = next_batch(whole);
+        cr_assert_eq(all->shard[SHARDS], all->n);
+        size_t n = 0, samples = 0;
+        for (size_t i = 0; i < FEEDS; i++) {
+            const train_batch *own = next_batch(part[i]);
+            cr_assert_eq(own->shard[EACH], own->n);
+            for (size_t s = 0; s < EACH; s++) expect_same_shard(all, i * EACH + s, own, s);
+            n += own->n;
+            samples += own->samples;
+        }
+        for (size_t s = 0; s < SHARDS; s++) absent += all->shard[s + 1] == all->shard[s];
+        cr_assert(n == all->n && samples == all->samples && (n == 8 || n == 7));
+        seen += n;
+    }
+    cr_assert(seen == 3 * FILES && absent == 0, "%zu recordings, %zu absent shards", seen, absent);
+    for (size_t i = 0; i < FEEDS; i++) train_feed_close(part[i]);
+    train_feed_close(whole);
+    train_data_free(&d);
+}
+
+Test(train_feed, more_shards_than_recordings)
+{
+    train_data d = make_corpus(1 << 20);
+    size_t read = 0;
+    for (size_t first = 0; first < 12; first += 3) {
+        train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 5, .threads = 2, .shards = 12, .own_shards = 3,
+                                                        .first_shard = first}, 0, 0);
+        for (size_t b = 0; b < 5; b++) {
+            const train_batch *batch = next_batch(f);
+            cr_assert(batch->index == b && batch->n == batch->shard[3] && batch->n <= 3);
+            read += batch->n;
+        }
+        train_feed_close(f);
+    }
+    cr_assert_eq(read, FILES);
+    train_data_free(&d);
+}
+
+Test(train_feed, turns_of_several_feeds_are_the_whole)
+{
+    train_data d = make_corpus(1 << 20);
+    for (size_t every = 1; every <= 9; every += every < 3 ? 1 : 3) { /* of 8 batches; 9: one feed has none */
+        train_feed_options o = {.data = &d, .batch_size = 3, .threads = 2, .once = true};
+        train_feed *whole = open_feed(&o, 0, 0), *part[9];
+        o.every = every;
+        for (o.turn = 0; o.turn < every; o.turn++) part[o.turn] = open_feed(&o, 0, 0);
+        for (size_t b = 0; b < 8; b++) {
+            const train_batch *all = next_batch(whole), *own = next_batch(part[b % every]);
+            cr_assert(all && own && own->index == b);
+            expect_same_shard(all, 0, own, 0);
+        }
+        cr_assert_null(next_batch(whole));
+        for (size_t i = 0; i < every; i++) {
+            cr_assert_null(next_batch(part[i]), "turn %zu of %zu", i, every);
+            train_feed_close(part[i]);
+        }
+        train_feed_close(whole);
+    }
+    train_data_free(&d);
+}
+
+Test(train_feed, batches_stay_as_long_as_they_are_held)
+{
+    enum { HELD = 4 };
+    train_data d = make_corpus(0);
+    train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 3, .threads = 2, .hold = HELD}, 0, 0);
+    const train_batch *batch[20];
+    uint64_t print[20];
+    for (size_t b = 0; b < 20; b++) {
+        batch[b] = next_batch(f);
+        print[b] = fingerprint(batch[b]);
+        for (size_t i = b < HELD ? 0 : b - HELD + 1; i < b; i++) cr_assert_eq(fingerprint(batch[i]), print[i], "batch %zu at %zu", i, b);
+    }
+    train_feed_close(f);
+    train_data_free(&d);
+}
+
 Test(train_feed, what_cannot_be_asked_for)
 {
     train_data d = make_corpus(0);

@@ -170,3 +170,106 @@ Test(train_plan, crops_lie_inside_and_reach_both_ends)
     }
     cr_assert(low > 45 && low < 140 && high > 45 && high < 140, "%zu, %zu", low, high);
 }
+
+/* ---- Shards ---- */
+
+static size_t least_loaded(const size_t *load, size_t shards)
+{
+    size_t least = shards - 1;
+    for (size_t s = shards; s-- > 0;)
+        if (load[s] <= load[least]) least = s;
+    return least;
+}
+
+/* The definition without a sort: the longest that is left, the first of equals, to the shard that has least. */
+static void naive_shards(size_t n, const size_t *samples, size_t shards, size_t *shard)
+{
+    size_t load[64] = {0};
+    bool done[64] = {false};
+    for (size_t left = n; left > 0; left--) {
+        size_t longest = n;
+        for (size_t i = 0; i < n; i++)
+            if (!done[i] && (longest == n || samples[i] > samples[longest])) longest = i;
+        done[longest] = true;
+        shard[longest] = least_loaded(load, shards);
+        load[shard[longest]] += samples[longest];
+    }
+}
+
+static void make_shards(size_t n, const size_t *samples, size_t shards, size_t *shard)
+{
+    eng_error err = {ENG_OK, ""};
+    cr_assert_eq(train_plan_shards(n, samples, shards, shard, &err), ENG_OK, "%s", err.message);
+}
+
+static size_t largest_load(size_t n, const size_t *samples, size_t shards, const size_t *shard)
+{
+    size_t load[64] = {0}, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_lt(shard[i], shards);
+        load[shard[i]] += samples[i];
+        if (load[shard[i]] > largest) largest = load[shard[i]];
+    }
+    return largest;
+}
+
+Test(train_plan, shards_by_their_definition)
+{
+    plan_data *d = make_data();
+    size_t equal[64], compared = 0;
+    for (size_t i = 0; i < 64; i++) equal[i] = 16000 * (1 + i % 3);
+    for (size_t shards = 1; shards <= 48; shards += shards < 8 ? 1 : 13)
+        for (size_t n = 0; n <= 64; n += n < 5 ? 1 : 7)
+            for (size_t from = 0; from < N - 64; from += 389)
+                for (int cropped = 0; cropped < 2; cropped++, compared++) {
+                    size_t found[64], again[64], expected[64];
+                    const size_t *samples = cropped ? equal : d->samples + from;
+                    make_shards(n, samples, shards, found);
+                    make_shards(n, samples, shards, again);
+                    naive_shards(n, samples, shards, expected);
+                    cr_assert_arr_eq(found, again, n * sizeof *found);
+                    cr_assert_arr_eq(found, expected, n * sizeof *found, "%zu of %zu, %zu shards", n, from, shards);
+                }
+    cr_assert_gt(compared, 500);
+    eng_free(d);
+}
+
+/* The least that the fullest of `shards` can have: by trying all. */
+static size_t optimum(size_t n, const size_t *samples, size_t shards)
+{
+    size_t best = SIZE_MAX, ways = 1;
+    for (size_t i = 0; i < n; i++) ways *= shards;
+    for (size_t way = 0; way < ways; way++) {
+        size_t shard[16];
+        for (size_t i = 0, rest = way; i < n; i++, rest /= shards) shard[i] = rest % shards;
+        const size_t load = largest_load(n, samples, shards, shard);
+        if (load < best) best = load;
+    }
+    return best;
+}
+
+/* Graham's bounds: of any list the mean and a longest one; of the longest first 4/3 - 1/(3 m) of the optimum. */
+Test(train_plan, shards_are_balanced)
+{
+    plan_data *d = make_data();
+    for (size_t shards = 1; shards <= 16; shards++)
+        for (size_t n = 1; n <= N; n += n < 40 ? 3 : 399) {
+            size_t *shard = eng_alloc(n, sizeof *shard), sum = 0, longest = 0;
+            make_shards(n, d->samples, shards, shard);
+            for (size_t i = 0; i < n; i++) {
+                sum += d->samples[i];
+                if (d->samples[i] > longest) longest = d->samples[i];
+            }
+            const size_t load = largest_load(n, d->samples, shards, shard);
+            cr_assert_leq(load * shards, sum + (shards - 1) * longest);
+            eng_free(shard);
+        }
+    for (size_t shards = 2; shards <= 4; shards++)
+        for (size_t from = 0; from < 40; from += 8) {
+            size_t shard[8];
+            make_shards(8, d->samples + from, shards, shard);
+            const size_t load = largest_load(8, d->samples + from, shards, shard), best = optimum(8, d->samples + from, shards);
+            cr_assert_leq(3 * shards * load, (4 * shards - 1) * best, "%zu, the least is %zu", load, best);
+        }
+    eng_free(d);
+}
