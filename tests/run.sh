@@ -59,6 +59,7 @@ install_packages() {
     [ "$quick" ] || wanted+=(clang:clang)
     [ "$quick" ] || have qemu-aarch64 || wanted+=(qemu-aarch64-static:qemu-user-static)
     [ "$quick" ] || [ "$host" = aarch64 ] || wanted+=(aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu)
+    [ "$quick" ] || wanted+=(mpirun.openmpi:openmpi-bin mpicc.openmpi:libopenmpi-dev mpirun.mpich:mpich mpicc.mpich:libmpich-dev)
     local missing
     mapfile -t missing < <(missing_packages "${wanted[@]}")
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -93,7 +94,8 @@ name_qemu() {
 
 # ---- Steps ----------------------------------------------------------------------------------------------------------
 
-# build NAME [VARIABLE=VALUE...] -- MESON_OPTIONS...: configures (afresh when the options have changed) and compiles.
+# build NAME [VARIABLE=VALUE...] -- MESON_OPTIONS...: configures (afresh when the options have changed) and compiles: all,
+# or what $targets names.
 build() {
     local dir=$builds/$1 name=$1 environment=()
     shift
@@ -111,7 +113,7 @@ build() {
         fi
         echo "$options" >"$dir/options"
     fi
-    if ! ninja -C "$dir" >"$builds/$name.log" 2>&1; then
+    if ! ninja -C "$dir" ${targets-} >"$builds/$name.log" 2>&1; then
         grep -v '^\[[0-9]*/[0-9]*\] ' "$builds/$name.log" | head -n 200
         fail "$name: build"
         return 1
@@ -224,22 +226,38 @@ old_arm() {
     fi
 }
 
-# The same recordings, models and seeds on every tier of every build: byte for byte the same. (Leaks on this way the
-# sanitizers' build looks for, in infer_numbers and train.)
-same_bits() {
-    local name built=() log=$builds/same_bits.log p f s line
-    for name in gcc clang pthreads aarch64; do
-        [ ! -x "$builds/$name/tools/infer" ] || [ ! -x "$builds/$name/tools/train" ] || built+=("$builds/$name")
-    done
-    tests/same_bits.sh "${built[@]}" >"$log" 2>&1
-    grep -v '^FAILED: ' "$log"
+# run_script NAME COMMAND...: a script that prints FAILED lines and ends with "N passed, N failed[, N skipped]"; adds those up.
+run_script() {
+    local name=$1 log=$builds/script.log p f s line
+    shift
+    "$@" >"$log" 2>&1
+    sed '/^FAILED: /d; $s/^/'"$name"': /' "$log"
     read -r p f s < <(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$log")
     if [ "$((${p:-0} + ${f:-0} + ${s:-0}))" = 0 ]; then
-        fail "same bits: nothing was compared"
+        fail "$name: nothing was compared"
         return
     fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
-    while read -r line; do failures+=("same bits: $line"); done < <(sed -n 's/^FAILED: //p' "$log")
+    while read -r line; do failures+=("$name: $line"); done < <(sed -n 's/^FAILED: //p' "$log")
+}
+
+# The same recordings, models and seeds on every tier of every build: byte for byte the same. (Leaks on this way the
+# sanitizers' build looks for, in infer_numbers and train.)
+same_bits() {
+    local name built=()
+    for name in gcc clang pthreads aarch64; do
+        [ ! -x "$builds/$name/tools/infer" ] || [ ! -x "$builds/$name/tools/train" ] || built+=("$builds/$name")
+    done
+    run_script "same bits" tests/same_bits.sh "${built[@]}"
+}
+
+# ranks MPI LAUNCHER...: training on several processes, in a build with that MPI of which nothing else is made.
+ranks() {
+    local mpi=$1
+    shift
+    if ! have "$1" || ! have "mpicc.$mpi"; then skip "$mpi is not there" && return; fi
+    targets=tools/train build "$mpi" CC=gcc -- -Dwerror=true -Dtests=disabled -Dmpi=enabled "-Dmpicc=mpicc.$mpi" &&
+        run_script "ranks, $mpi" tests/scripts/train_ranks.sh "$builds/$mpi/tools/train" "$builds/gcc/tools/train" "$@" tests
 }
 
 # ---- The run --------------------------------------------------------------------------------------------------------
@@ -298,6 +316,15 @@ elif have qemu-x86_64-static; then
     old_cpu
 else
     skip "old x86: qemu is not there"
+fi
+
+# As root Open MPI wants to be told so; more ranks than CPUs, too. What it has to kill has nothing to tidy up.
+heading "Training on several processes, with Open MPI and with MPICH"
+if [ -x $builds/gcc/tools/train ]; then
+    ranks openmpi mpirun.openmpi --allow-run-as-root --oversubscribe --bind-to none --mca odls_base_sigkill_timeout 0
+    ranks mpich mpirun.mpich
+else
+    skip "train is not part of the build"
 fi
 
 heading "The same bits on every tier and build"
