@@ -59,7 +59,8 @@ install_packages() {
     [ "$quick" ] || wanted+=(clang:clang)
     [ "$quick" ] || have qemu-aarch64 || wanted+=(qemu-aarch64-static:qemu-user-static)
     [ "$quick" ] || [ "$host" = aarch64 ] || wanted+=(aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu)
-    [ "$quick" ] || wanted+=(mpirun.openmpi:openmpi-bin mpicc.openmpi:libopenmpi-dev mpirun.mpich:mpich mpicc.mpich:libmpich-dev)
+    [ "$quick" ] || wanted+=(mpirun.openmpi:openmpi-bin mpicc.openmpi:libopenmpi-dev)
+    [ "$quick" ] || wanted+=(mpirun.mpich:mpich mpicc.mpich:libmpich-dev)
     local missing
     mapfile -t missing < <(missing_packages "${wanted[@]}")
     [ ${#missing[@]} -gt 0 ] || return 0

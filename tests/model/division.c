@@ -35,7 +35,8 @@ static fixture *fixture_new(size_t parts)
     fixture *f = eng_alloc_zero(1, sizeof *f);
     eng_error err = {0};
     for (size_t i = 0; i < PARAMS; i++) {
-        cr_assert_eq(mdl_params_add(&f->params, given[i].name, 1, &given[i].count, MDL_PARAM_AS_IS, f->data, f->data, &err), ENG_OK);
+        cr_assert_eq(mdl_params_add(&f->params, given[i].name, 1, &given[i].count, MDL_PARAM_AS_IS, f->data, f->data, &err),
+                     ENG_OK);
         f->params.param[i].frozen = given[i].frozen;
     }
     cr_assert_eq(mdl_division_init(&f->division, &f->params, LAYERS, parts, &err), ENG_OK, "%s", err.message);

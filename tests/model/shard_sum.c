@@ -34,7 +34,8 @@ static fixture *fixture_new(void)
     f->data = eng_alloc_zero(MDL_PIECE + 100, sizeof *f->data);
     for (size_t i = 0; i < PARAMS; i++) {
         f->grad[i] = eng_alloc_zero(given[i].count, sizeof **f->grad);
-        cr_assert_eq(mdl_params_add(&f->params, given[i].name, 1, &given[i].count, MDL_PARAM_AS_IS, f->data, f->grad[i], &err), ENG_OK);
+        cr_assert_eq(mdl_params_add(&f->params, given[i].name, 1, &given[i].count, MDL_PARAM_AS_IS, f->data, f->grad[i], &err),
+                     ENG_OK);
     }
     f->params.param[2].frozen = true;
     cr_assert_eq(mdl_division_init(&f->division, &f->params, LAYERS, 1, &err), ENG_OK);
@@ -141,7 +142,8 @@ Test(shard_sum, all_of_it_on_one_rank)
                 mdl_shard_sum_finish(&s, &f->e->ctx);
                 move(f, found, false);
                 if (!naive(f, rounded, 0, n, expected)) memset(expected, 0, ELEMENTS * sizeof *expected);
-                cr_assert_arr_eq(found, expected, ELEMENTS * sizeof *found, "%zu shards, pattern %zu, rounded %d", n, pattern, rounded);
+                cr_assert_arr_eq(found, expected, ELEMENTS * sizeof *found, "%zu shards, pattern %zu, rounded %d", n, pattern,
+                                 rounded);
                 for (size_t i = 0; i < given[2].count; i++) cr_assert_eq(f->grad[2][i], 0, "a frozen parameter");
                 mdl_shard_sum_fini(&s);
                 compared++;
@@ -183,7 +185,8 @@ static void check_rank(fixture *f, bool rounded, size_t n, size_t first, size_t 
         cr_assert_eq(mdl_shard_sum_has(&s, nodes[i]), has);
         if (!has) continue;
         read_all(f, &s, nodes[i], NULL, found);
-        cr_assert_arr_eq(found, expected, ELEMENTS * sizeof *found, "%zu shards, node %zu+%zu", n, nodes[i].first, nodes[i].count);
+        cr_assert_arr_eq(found, expected, ELEMENTS * sizeof *found, "%zu shards, node %zu+%zu", n, nodes[i].first,
+                         nodes[i].count);
     }
     const size_t each = end - first;
     for (size_t other = 0; other < n; other += each) {

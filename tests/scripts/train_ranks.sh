@@ -190,7 +190,9 @@ stop() { # stop NAME NUMBER RANKS RANK OTHER: a signal to one rank saves and end
     local tries n
     for tries in {1..30}; do
         rm -rf here/stopped statuses/*
-        OMPI_MCA_orte_abort_on_non_zero_status=0 STATUSES=$folder/statuses begin "$3" --shards $shards --out stopped "${options[@]}"
+        # Open MPI's launcher would kill those that leave last.
+        OMPI_MCA_orte_abort_on_non_zero_status=0 STATUSES=$folder/statuses \
+            begin "$3" --shards $shards --out stopped "${options[@]}"
         await_lines here/stopped/metrics.jsonl 2
         await_file "pids/$4"
         pause 100
@@ -212,24 +214,30 @@ all_lines=$lines
 stop TERM 15 4 2 3
 stop USR1 10 3 0 6
 
-# ---- A rank that cannot write: what was saved before stays ------------------------------------------------------------------
-begin 3 --shards $shards --out full "${options[@]}"
-await_lines here/full/metrics.jsonl 2
-signal_rank USR1 2
-wait "$job"
-check "the launcher's exit status" [ $? = 138 ]
+# ---- A rank that cannot write: what was saved before stays -----------------------------------------------------------------
 step_of() { ls "here/$1" | sed -n 's/^state\.\([0-9]*\)\.1-of-.*/\1/p'; } # step_of OUT: of its state
-step=$(step_of full)
+for tries in {1..50}; do # until it stops within an epoch, which has two steps: so that the next save is a step's
+    rm -rf here/full
+    begin 3 --shards $shards --out full "${options[@]}"
+    await_lines here/full/metrics.jsonl 1
+    signal_rank USR1 2
+    wait "$job"
+    status=$?
+    step=$(step_of full)
+    [ $((step % 2)) = 0 ] || break
+done
+check "full disk: stopped within an epoch, behind step $step ($tries tries)" [ $((step % 2)) = 1 -a $status = 138 ]
 for part in 7 8; do ln -s /dev/full here/full/state.$((step + 1)).$part-of-$shards.safetensors.part; done # of rank 1 of 2
 ranks 2 --shards $shards --out full "${options[@]}" --save-minutes 0 --resume
-says 3 "^train: rank 1 \\($(hostname)\\): full/state\\.$((step + 1))\\.7-of-$shards\\.safetensors.*: No space left on device" "full disk"
+says 3 "^train: rank 1 \\($(hostname)\\): full/state\\.$((step + 1))\\.7-of-$shards\\.safetensors.*: No space left on device" \
+    "full disk"
 check "full disk: the state before it, whole" [ "$(ls here/full/state.$step.*-of-$shards.safetensors | wc -l)" = $shards ]
 rm -f here/full/*.part
 ranks 4 --shards $shards --out full "${options[@]}" --resume
 check "full disk: resumed: $(cat err)" [ $status = 0 ]
 check "full disk: the same bytes" same_run here/everything here/full
 
-# ---- A rank that hangs ------------------------------------------------------------------------------------------------------
+# ---- A rank that hangs -----------------------------------------------------------------------------------------------------
 hang() { # hang RANKS RANK SECONDS
     rm -rf here/hung
     begin "$1" --shards $shards --out hung "${options[@]}" --save-minutes 0 --rank-timeout "$3"
@@ -248,7 +256,7 @@ hang() { # hang RANKS RANK SECONDS
 hang 3 2 3
 hang 2 0 1
 
-# ---- States that do not fit ---------------------------------------------------------------------------------------------------
+# ---- States that do not fit ------------------------------------------------------------------------------------------------
 halve() { # halve OUT: a run of the first two epochs, in $half
     ranks 3 --shards $shards --out "$1" "${half[@]}" --epochs 2
     check "$1: half a run: $(cat err)" [ $status = 0 ]
@@ -262,7 +270,8 @@ resume_damaged() { ranks "$1" --shards $shards --out damaged "${half[@]}" --epoc
 size=$(stat -c %s part)
 printf '\x5a' | dd of="$part" bs=1 seek=$((size - 2)) conv=notrunc 2>dd.err
 resume_damaged 3
-says 2 "^train: rank 1 \(.*\): damaged/state\.$step\.5-of-$shards\.safetensors: damaged, or a part of another run" "a byte of a part"
+says 2 "^train: rank 1 \(.*\): damaged/state\.$step\.5-of-$shards\.safetensors: damaged, or a part of another run" \
+    "a byte of a part"
 head -c $((size / 2)) part >"$part"
 resume_damaged 4
 says 2 "^train: rank 1 \(.*\): .*state\.$step\.5-of-$shards\.safetensors" "half of a part"
@@ -271,14 +280,17 @@ resume_damaged 6
 says 2 "^train: rank 2 \(.*\): .*state\.$step\.5-of-$shards\.safetensors" "a part that is not there"
 cp part "$part"
 
-# ---- Ranks that see other worlds -----------------------------------------------------------------------------------------------
+# ---- Ranks that see other worlds -------------------------------------------------------------------------------------------
 odd() { # odd RANKS RANK [VARIABLE=VALUE...] -- OPTIONS...
     local n=$1 world=(ODD_RANK=$2)
     shift 2
     while [ "$1" != -- ]; do world+=("$1") && shift; done
     shift
     rm -rf here/odd
-    (export "${world[@]}" && ranks_as_program "$n" --shards $shards --out "$folder/here/odd" "${half[@]}" --epochs 1 "$@") >out 2>err
+    (
+        export "${world[@]}"
+        ranks_as_program "$n" --shards $shards --out "$folder/here/odd" "${half[@]}" --epochs 1 "$@"
+    ) >out 2>err
     status=$?
     [ ! -e here/odd ] || bad "it left a folder behind: $(ls here/odd)"
 }
@@ -314,11 +326,12 @@ echo >>other
 odd 2 1 ODD_PROGRAM="$folder/other" --
 says 2 '^train: rank 1 \(.*\) has another train program than rank 0' "another program"
 
-# ---- What a launcher started that is no job -----------------------------------------------------------------------------------
+# ---- What a launcher started that is no job --------------------------------------------------------------------------------
 (cd here && "${mpirun[@]}" -n 2 "$alone" --out two "${half[@]}" --epochs 1) >out 2>err </dev/null
 status=$?
 check "a build without MPI in two processes is refused" [ $status = 1 ]
-check "it says what it takes: $(cat err)" grep -q '^train: 2 processes were started (.*), and this one sees itself alone: .*-Dmpi=enabled' err
+check "it says what it takes: $(cat err)" \
+    grep -q '^train: 2 processes were started (.*), and this one sees itself alone: .*-Dmpi=enabled' err
 check "and does nothing" [ ! -e here/two ]
 ranks 5 --shards $shards --out five "${half[@]}" --epochs 1
 says 1 '^train: --shards 12 on 5 ranks: expected a multiple' "ranks that do not divide the shards"

@@ -338,8 +338,8 @@ Test(train_feed, shards_of_several_feeds_are_the_whole)
 {
     enum { SHARDS = 6, FEEDS = 3, EACH = SHARDS / FEEDS };
     train_data d = make_corpus(1 << 20);
-    train_feed_options o = {.data = &d, .batch_size = 8, .crop_seconds = 0.3, .shuffle = true, .bucket = true, .augmentation = &augmentation,
-                            .seed = 5, .threads = 2, .min_samples = 400, .shards = SHARDS};
+    train_feed_options o = {.data = &d, .batch_size = 8, .crop_seconds = 0.3, .shuffle = true, .bucket = true,
+                            .augmentation = &augmentation, .seed = 5, .threads = 2, .min_samples = 400, .shards = SHARDS};
     train_feed *whole = open_feed(&o, 0, 0), *part[FEEDS];
     o.own_shards = EACH;
     for (size_t i = 0; i < FEEDS; i++) {
@@ -374,8 +374,8 @@ Test(train_feed, more_shards_than_recordings)
     train_data d = make_corpus(1 << 20);
     size_t read = 0;
     for (size_t first = 0; first < 12; first += 3) {
-        train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 5, .threads = 2, .shards = 12, .own_shards = 3,
-                                                        .first_shard = first}, 0, 0);
+        train_feed *f = open_feed(&(train_feed_options){.data = &d, .batch_size = 5, .threads = 2, .shards = 12,
+                                                        .own_shards = 3, .first_shard = first}, 0, 0);
         for (size_t b = 0; b < 5; b++) {
             const train_batch *batch = next_batch(f);
             cr_assert(batch->index == b && batch->n == batch->shard[3] && batch->n <= 3);
@@ -420,7 +420,8 @@ Test(train_feed, batches_stay_as_long_as_they_are_held)
     for (size_t b = 0; b < 20; b++) {
         batch[b] = next_batch(f);
         print[b] = fingerprint(batch[b]);
-        for (size_t i = b < HELD ? 0 : b - HELD + 1; i < b; i++) cr_assert_eq(fingerprint(batch[i]), print[i], "batch %zu at %zu", i, b);
+        for (size_t i = b < HELD ? 0 : b - HELD + 1; i < b; i++)
+            cr_assert_eq(fingerprint(batch[i]), print[i], "batch %zu at %zu", i, b);
     }
     train_feed_close(f);
     train_data_free(&d);

@@ -386,8 +386,8 @@ static bool choose_shards(train_run *r, train_options *o, bool understood)
     r->shards = r->shards_given ? (size_t)o->shards : ranks;
     o->shards = r->shards > 1 ? r->shards : 0;
     if (understood && r->shards % ranks)
-        status = eng_fail(&err, ENG_E_USAGE, "--shards %zu on %zu ranks: expected a multiple, so that each has as many", r->shards,
-                          ranks);
+        status = eng_fail(&err, ENG_E_USAGE, "--shards %zu on %zu ranks: expected a multiple, so that each has as many",
+                          r->shards, ranks);
     if (eng_ranks_agree(r->ranks, status, &err) && understood) complain(r, EXIT_USAGE, err.message);
     return err.status == ENG_OK;
 }
