@@ -33,7 +33,7 @@ typedef struct train_run {
     size_t shards;          /* of a step */
     bool shards_given;      /* by --shards; else they are as many as ranks */
     mdl_exchange *exchange;
-    double waited;          /* seconds that this rank waited for others, in this process, but for the exchange's own */
+    double waited;          /* seconds that this rank waited for others, in this process */
     train_data data;
     mdl_model *m;
     bool new_head, random_backbone;

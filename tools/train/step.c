@@ -350,6 +350,7 @@ static eng_status compute(step_run *s, train_step_line *line, bool *taken, eng_e
     if (!any) return ENG_OK;
     eng_status status = learn_shards(s, err);
     if (!status) mdl_exchange_sum(r->exchange, &r->ctx);
+    r->waited += mdl_exchange_waited(r->exchange);
     if (!status && !eng_good(&r->ctx)) *err = r->ctx.error, status = err->status;
     if (!status) status = sum_losses(s, &loss, &divisor, err);
     if (status) {
