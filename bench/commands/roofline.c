@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/measure/clock.h"
+#include "engine/clock.h"
+#include "bench/measure/median.h"
 #include "bench/measure/stream.h"
 #include "bench/work/lists.h"
 #include "bench/work/network.h"
@@ -71,24 +72,24 @@ static void op_begins(void *arg, const char *name, size_t rows, size_t cols, siz
     roofline *r = arg;
     if (r->inside++) return;
     r->current = find_op(r, (bench_op){name, rows, cols, depth});
-    r->begun = bench_now();
+    r->begun = eng_now();
 }
 
 static void probe(roofline *r)
 {
-    const double start = bench_now();
+    const double start = eng_now();
     const bench_level after = bench_probe(r->run, r->run->threads, ENG_F32);
     for (; r->unprobed < r->n_calls; r->unprobed++) r->calls[r->unprobed].level = bench_between(r->before, after);
     r->before = after;
     r->peak[ENG_F32] = fmax(r->peak[ENG_F32], after.peak);
     r->since_probe = 0;
-    r->probing += bench_now() - start;
+    r->probing += eng_now() - start;
 }
 
 static void op_ends(void *arg)
 {
     roofline *r = arg;
-    const double time = bench_now() - r->begun;
+    const double time = eng_now() - r->begun;
     if (--r->inside || r->n_calls == MOST_CALLS) return;
     r->calls[r->n_calls++] = (op_call){.op = r->current, .pass = r->passes, .time = time};
     r->since_probe += time;
@@ -106,9 +107,9 @@ static eng_status run_pass(roofline *r, eng_error *err)
     probe(r);
     r->probing = 0;
     ctx->trace = &trace;
-    const double start = bench_now();
+    const double start = eng_now();
     eng_status status = mdl_forward(r->m, ctx, r->noise->n, r->noise->inputs, r->logits, NULL, err);
-    const double whole = bench_now() - start - r->probing;
+    const double whole = eng_now() - start - r->probing;
     ctx->trace = NULL;
     if (status) return status;
     probe(r);
@@ -150,9 +151,9 @@ static eng_status run_passes(roofline *r, eng_error *err)
     eng_status status = run_pass(r, err);
     const size_t calls = r->n_calls;
     r->n_calls = r->unprobed = r->passes = 0;
-    const double start = bench_now();
+    const double start = eng_now();
     while (!status && r->passes < MOST_PASSES && r->n_calls + calls <= MOST_CALLS) {
-        if (r->passes >= LEAST_PASSES && (bench_now() - start >= most || all_quiet(r))) break;
+        if (r->passes >= LEAST_PASSES && (eng_now() - start >= most || all_quiet(r))) break;
         status = run_pass(r, err);
     }
     r->stream = fmax(r->stream, bench_stream(r->run));

@@ -5,10 +5,11 @@
 #include <stdio.h>
 
 #include "kernels/spec/spec.h"
-#include "bench/measure/clock.h"
+#include "bench/measure/median.h"
 #include "bench/measure/error.h"
 #include "bench/work/flops.h"
 #include "bench/work/network.h"
+#include "engine/clock.h"
 #include "engine/tape.h"
 #include "model/training/exchange.h"
 #include "model/training/loss.h"
@@ -118,9 +119,9 @@ static void step(void *arg)
 {
     step_run *s = arg;
     eng_context *ctx = &s->run->ctx;
-    const double start = bench_now();
+    const double start = eng_now();
     forward_backward(s);
-    s->forward_backward[s->calls++] = bench_now() - start;
+    s->forward_backward[s->calls++] = eng_now() - start;
     if (!eng_good(ctx)) return;
     mdl_adamw a = mdl_adamw_defaults();
     mdl_exchange_sum(s->exchange, ctx);

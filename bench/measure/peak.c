@@ -1,10 +1,11 @@
 /* What the cores can do, measured where nothing else takes part: the loops of loops.h, on all threads at once. */
+#include "engine/clock.h"
 #include "bench/bench.h"
 
 #include <math.h>
 #include <stdatomic.h>
 
-#include "bench/measure/clock.h"
+#include "bench/measure/median.h"
 #include "bench/measure/loops.h"
 
 enum { SLICES = 5, CALLS = 3, MOST_WARM = 16, MOST_THREADS = 4096 };
@@ -25,9 +26,9 @@ typedef struct peak_run {
 static double slice(bench_loop fn)
 {
     float sink = 0;
-    const double start = bench_now();
+    const double start = eng_now();
     for (size_t c = 0; c < CALLS; c++) fn(&sink);
-    const double seconds = bench_now() - start;
+    const double seconds = eng_now() - start;
     __asm__ volatile("" : : "m"(sink));
     return seconds;
 }
@@ -62,8 +63,8 @@ static void peak_task(void *arg, size_t task, size_t worker)
     peak_run *p = arg;
     (void)worker;
     atomic_fetch_add(&p->arrived, 1);
-    const double start = bench_now();
-    while (atomic_load(&p->arrived) < p->threads && bench_now() - start < LONGEST_WAIT) continue;
+    const double start = eng_now();
+    while (atomic_load(&p->arrived) < p->threads && eng_now() - start < LONGEST_WAIT) continue;
     p->rates[task] = rate_of(&p->loops);
 }
 

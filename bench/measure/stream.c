@@ -1,12 +1,13 @@
 /* Bandwidth of memory: all threads over arrays that no cache holds. Two ways, of which the faster counts: reading alone
  * (a sum), and reading two arrays and writing one of them (y += a x). Every byte that these count does travel: y is
  * read before it is written, so no store fetches a line behind their back, as in a copy. */
+#include "engine/clock.h"
 #include "bench/measure/stream.h"
 
 #include <math.h>
 #include <unistd.h>
 
-#include "bench/measure/clock.h"
+#include "bench/measure/median.h"
 
 enum { CHUNK = 1 << 16 }; /* floats a task: 256 KB an array */
 
@@ -48,9 +49,9 @@ static double best_of(bench_run *run, size_t tasks, eng_task_fn fn, stream_run *
     enum { TIMES = 4 };
     double best = 0;
     for (size_t i = 0; i < TIMES; i++) {
-        const double start = bench_now();
+        const double start = eng_now();
         eng_pool_run(run->ctx.pool, tasks, fn, s);
-        if (i > 0) best = fmax(best, 1e-9 * bytes / (bench_now() - start)); /* the first touches pages */
+        if (i > 0) best = fmax(best, 1e-9 * bytes / (eng_now() - start)); /* the first touches pages */
     }
     return best;
 }

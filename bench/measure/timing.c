@@ -1,16 +1,17 @@
 /* Calls, the probes between them, and what is made of their times. */
 #include <math.h>
 
+#include "engine/clock.h"
 #include "bench/bench.h"
-#include "bench/measure/clock.h"
+#include "bench/measure/median.h"
 
 void bench_settle(bench_run *run)
 {
-    const double start = bench_now(), most = run->options->quick ? 0.0 : 0.25;
+    const double start = eng_now(), most = run->options->quick ? 0.0 : 0.25;
     do {
         bench_probe(run, 1, ENG_F32);
         if (run->threads > 1) bench_probe(run, run->threads, ENG_F32);
-    } while (bench_now() - start < most);
+    } while (eng_now() - start < most);
 }
 
 /* ---- Samples ---- */
@@ -101,17 +102,17 @@ void bench_time(bench_run *run, double most_seconds, bench_fn fn, void *arg, ben
     bench_level before;
     samples *s = begin(run, r, &before);
     if (!s) return;
-    const double start = bench_now();
+    const double start = eng_now();
     for (bool more = true; more && eng_good(&run->ctx);) {
         const size_t first = s->n;
-        for (double t0 = bench_now(), t1 = t0; s->n - first < MOST_A_BURST && t1 - t0 < burst;) {
-            const double begun = bench_now();
+        for (double t0 = eng_now(), t1 = t0; s->n - first < MOST_A_BURST && t1 - t0 < burst;) {
+            const double begun = eng_now();
             fn(arg);
-            t1 = bench_now();
+            t1 = eng_now();
             s->at[s->n++].time = t1 - begun;
         }
         probe_after(run, s, first, &before, r);
-        const double gone = bench_now() - start;
+        const double gone = eng_now() - start;
         const bool enough = gone >= least && count_quiet(run, r, s) >= BENCH_ENOUGH_QUIET;
         more = !enough && gone < most && s->n + MOST_A_BURST <= MOST_SAMPLES;
     }
@@ -126,9 +127,9 @@ void bench_time_calls(bench_run *run, size_t repeats, bench_fn fn, void *arg, be
     samples *s = eng_good(&run->ctx) ? begin(run, r, &before) : NULL;
     if (!s) return;
     for (size_t i = 0; i < repeats && eng_good(&run->ctx); i++) {
-        const double start = bench_now();
+        const double start = eng_now();
         fn(arg);
-        s->at[s->n++].time = bench_now() - start;
+        s->at[s->n++].time = eng_now() - start;
         probe_after(run, s, i, &before, r);
     }
     end(run, s, r);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/memory.h"
 #include "engine/ranks/carrier.h"
 
@@ -43,13 +44,6 @@ struct eng_transfer {
     double last;   /* when a block last came or went */
     double looked; /* when this rank last looked */
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- Joining ---- */
 
@@ -231,7 +225,7 @@ eng_status eng_ranks_begin(eng_ranks *r, int tag, const eng_message *send, size_
         eng_free(t);
         return status;
     }
-    t->last = t->looked = now();
+    t->last = t->looked = eng_now();
     *out = t;
     return ENG_OK;
 }
@@ -248,7 +242,7 @@ bool eng_ranks_test(eng_ranks *r, eng_transfer *t)
         eng_ranks_abort(r, EXIT_LOST, err.message);
     }
     const double before = t->looked;
-    t->looked = now();
+    t->looked = eng_now();
     if (moved) t->last = t->looked;
     else if (t->looked - before > ABSENCE) t->last += t->looked - before;
     if (!done) {

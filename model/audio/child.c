@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/memory.h"
 
 enum { READ_STEP = 1 << 18, REPORT = STDERR_FILENO + 1, EXEC_FAILED = 127 };
@@ -179,18 +180,11 @@ static void end(running *r)
     close_open(&r->complaints);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* True when it has made no progress for too long. Time in which nobody looked, because this process stood still as well
  * (stopped, or moved to another machine), counts as two looks at most. */
 static bool stalled(running *r, size_t written, double patience)
 {
-    double now = seconds(), passed = now - r->last;
+    double now = eng_now(), passed = now - r->last;
     off_t at = lseek(r->input, 0, SEEK_CUR); /* -1 when it cannot seek */
     r->idle += passed < 2 * LOOK ? passed : 2 * LOOK;
     r->last = now;
@@ -298,7 +292,7 @@ eng_status mdl_child_run(const mdl_child *child, mdl_child_result *out, eng_erro
         status = eng_fail(err, failed == ENOENT ? ENG_E_MISSING : ENG_E_IO, "cannot run %s: %s", child->arguments[0],
                           strerror(failed));
     } else {
-        r.last = seconds();
+        r.last = eng_now();
         status = drain(&r, child, out, err);
         if (!status) status = await(&r, child, out, err);
     }

@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
+#include "engine/clock.h"
 #include "engine/memory.h"
 #include "model/training/shard_sum.h"
 
@@ -35,7 +35,7 @@ struct mdl_exchange {
     mdl_exchange_options o;
     const mdl_params *params;
     kern_table k;
-    size_t self, ranks, bytes;
+    size_t self, ranks;
     mdl_division division;
     mdl_span *own;
     mdl_shard_sum sum;
@@ -44,7 +44,6 @@ struct mdl_exchange {
     uint16_t *step; /* [own elements]: with bf16 */
     mdl_watch watch;
     bool sends;     /* in this backward pass */
-    size_t present_nodes; /* of this rank's forest */
     double waited;
 
     /* The thread's. Under `lock`: jobs are numbered from 1 as they are posted, and done in that order. */
@@ -58,13 +57,6 @@ struct mdl_exchange {
     bool *sent_off;  /* [blocks]: of this step's gradients */
     slot slot[SLOTS];
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static mdl_span span_of(const mdl_exchange *x, size_t block, size_t rank)
 {
@@ -262,9 +254,9 @@ static void await(mdl_exchange *x, size_t number)
 {
     pthread_mutex_lock(&x->lock);
     if (x->done < number) {
-        double begun = now();
+        double begun = eng_now();
         while (x->done < number) pthread_cond_wait(&x->changed, &x->lock);
-        x->waited += now() - begun;
+        x->waited += eng_now() - begun;
     }
     pthread_mutex_unlock(&x->lock);
 }
@@ -281,12 +273,6 @@ static eng_status start_thread(mdl_exchange *x, eng_error *err)
 }
 
 /* ---- Making it ---- */
-
-static void *take_memory(mdl_exchange *x, size_t count, size_t size)
-{
-    x->bytes += count * size;
-    return eng_alloc_zero(count, size);
-}
 
 /* The most nodes that ranks send: for each of its forest's. */
 static size_t most_nodes(const mdl_exchange *x, size_t rank)
@@ -315,10 +301,10 @@ static eng_status make_slots(mdl_exchange *x, eng_error *err)
     }
     for (size_t i = 0; i < SLOTS; i++) {
         slot *s = &x->slot[i];
-        s->send = take_memory(x, send, 1);
-        s->receive = take_memory(x, receive, 1);
-        s->scratch = take_memory(x, mdl_shard_sum_scratch(&x->sum) + MDL_READ_MOST, sizeof *s->scratch);
-        s->message = take_memory(x, 2 * x->ranks, sizeof *s->message);
+        s->send = eng_alloc_zero(send, 1);
+        s->receive = eng_alloc_zero(receive, 1);
+        s->scratch = eng_alloc_zero(mdl_shard_sum_scratch(&x->sum) + MDL_READ_MOST, sizeof *s->scratch);
+        s->message = eng_alloc_zero(2 * x->ranks, sizeof *s->message);
         if (!s->send || !s->receive || !s->scratch || !s->message)
             return eng_fail(err, ENG_E_MEMORY, "out of memory for the exchange of gradients");
     }
@@ -334,17 +320,17 @@ static eng_status make(mdl_exchange *x, size_t layers, eng_error *err)
     status = mdl_shard_sum_init(&x->sum, x->params, &x->division, &x->k, x->o.bf16, x->o.shards, first, end, err);
     if (status) return status;
     x->capacity = 4 * blocks;
-    x->own = take_memory(x, x->params->count, sizeof *x->own);
-    x->own_at = take_memory(x, blocks + 1, sizeof *x->own_at);
-    x->queue = take_memory(x, x->capacity, sizeof *x->queue);
-    x->given = take_memory(x, blocks, sizeof *x->given);
-    x->sent_off = take_memory(x, blocks, sizeof *x->sent_off);
+    x->own = eng_alloc_zero(x->params->count, sizeof *x->own);
+    x->own_at = eng_alloc_zero(blocks + 1, sizeof *x->own_at);
+    x->queue = eng_alloc_zero(x->capacity, sizeof *x->queue);
+    x->given = eng_alloc_zero(blocks, sizeof *x->given);
+    x->sent_off = eng_alloc_zero(blocks, sizeof *x->sent_off);
     if (!x->own || !x->own_at || !x->queue || !x->given || !x->sent_off) return eng_fail(err, ENG_E_MEMORY, "out of memory");
     mdl_division_own(&x->division, first, end, x->own);
     for (size_t b = 0; b < blocks; b++) x->own_at[b + 1] = x->own_at[b] + span_of(x, b, x->self).count;
     if (x->o.bf16) {
-        x->kept = take_memory(x, x->own_at[blocks], sizeof *x->kept);
-        x->step = take_memory(x, x->own_at[blocks], sizeof *x->step);
+        x->kept = eng_alloc_zero(x->own_at[blocks], sizeof *x->kept);
+        x->step = eng_alloc_zero(x->own_at[blocks], sizeof *x->step);
         if (!x->kept || !x->step) return eng_fail(err, ENG_E_MEMORY, "out of memory for the exchange of gradients");
     }
     if (x->ranks == 1) return ENG_OK;
@@ -441,11 +427,6 @@ double mdl_exchange_waited(mdl_exchange *x)
     return waited;
 }
 
-size_t mdl_exchange_bytes(const mdl_exchange *x)
-{
-    return x->bytes;
-}
-
 /* ---- A step ---- */
 
 void mdl_exchange_begin(mdl_exchange *x, const bool *present)
@@ -531,9 +512,9 @@ double mdl_exchange_norm(mdl_exchange *x, eng_context *ctx)
         at[rank] = n / sizeof *own;
         n += bytes[rank];
     }
-    const double begun = now();
+    const double begun = eng_now();
     if (eng_ranks_gather_unequal(x->o.ranks, own, bytes, all, &ctx->error)) return NAN;
-    if (x->ranks > 1) x->waited += now() - begun;
+    if (x->ranks > 1) x->waited += eng_now() - begun;
     double sum = 0;
     for (size_t b = 0; b < blocks; b++)
         for (size_t rank = 0; rank < x->ranks; rank++)

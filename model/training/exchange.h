@@ -76,7 +76,4 @@ void mdl_exchange_share(mdl_exchange *x);
 /* Seconds that steps waited for other ranks since the last call. */
 double mdl_exchange_waited(mdl_exchange *x);
 
-/* Bytes that this allocated, but for buffers of shard_sum.h. */
-size_t mdl_exchange_bytes(const mdl_exchange *x);
-
 #endif

@@ -80,12 +80,10 @@ typedef struct infer_writing {
     infer *f;
     tool_stage *reading;  /* is interrupted when a row cannot be written */
     double audio_seconds; /* of the rows that are written */
-    double started;       /* by infer_seconds */
+    double started;       /* by eng_now */
     bool progress;        /* one line on a terminal, rewritten */
     eng_error failure;    /* status ENG_OK: none */
 } infer_writing;
-
-double infer_seconds(void);
 
 void infer_show_progress(const infer_writing *w, size_t done);
 

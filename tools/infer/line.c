@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/memory.h"
 #include "engine/threads.h"
 #include "tools/infer/infer.h"
@@ -292,7 +293,7 @@ eng_status infer_line_run(infer *f, eng_error *err)
 {
     infer_line *l = f->line;
     l->written_by = (infer_writing){
-        .f = f, .reading = l->reading, .started = infer_seconds(), .progress = !f->o.quiet && isatty(STDERR_FILENO)};
+        .f = f, .reading = l->reading, .started = eng_now(), .progress = !f->o.quiet && isatty(STDERR_FILENO)};
     eng_status status = tool_stage_open(&(tool_stage_options){infer_write_row, &l->written_by, 1, 0}, &l->writing, err);
     if (!status) infer_show_progress(&l->written_by, 0);
     while (!status && l->written < f->list.row_count) {

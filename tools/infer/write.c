@@ -1,22 +1,15 @@
 /* Writing a row: its results, hidden states and failures, and the progress on a terminal. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "engine/clock.h"
 #include "tools/infer/infer.h"
-
-double infer_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void infer_show_progress(const infer_writing *w, size_t done)
 {
     if (!w->progress) return;
     size_t rows = w->f->list.row_count;
-    double elapsed = infer_seconds() - w->started;
+    double elapsed = eng_now() - w->started;
     fprintf(stderr, "\r%zu of %zu files", done, rows);
     if (done && elapsed > 0) {
         double left = elapsed / (double)done * (double)(rows - done);

@@ -59,9 +59,6 @@ typedef struct train_run {
     int stopped;                   /* the one that all ranks agreed to stop for: the run is to be saved and left */
 } train_run;
 
-/* Seconds of a clock that only goes forward. */
-double train_now(void);
-
 /* Whether standard error is a terminal that gets a line of progress. */
 bool train_shows_progress(const train_run *r);
 

@@ -109,13 +109,27 @@ static uint64_t hash_floats(uint64_t hash, const float *x, size_t n)
     return hash;
 }
 
-/* The spans of a part; all learning parameters whole where there is one. */
-static eng_status spans_of(const train_run *r, size_t part, mdl_span **spans, eng_error *err)
+/* What is done with the moments of one parameter in a part. */
+typedef eng_status (*moment_fn)(void *arg, const char *kind, const mdl_param *p, size_t count, float *x, eng_error *err);
+
+/* fn for all moments of a part; the whole of them where there is one part. hash, where it is not NULL, goes on over them. */
+static eng_status each_moment(const train_run *r, size_t part, moment_fn fn, void *arg, uint64_t *hash, eng_error *err)
 {
-    *spans = eng_alloc(r->m->params.count, sizeof **spans);
-    if (!*spans) return eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
-    mdl_division_own(mdl_exchange_division(r->exchange), part, part + 1, *spans);
-    return ENG_OK;
+    moments all[KINDS];
+    list_moments(r, all);
+    mdl_span *spans = eng_alloc(r->m->params.count, sizeof *spans);
+    if (!spans) return eng_fail(err, ENG_E_MEMORY, "out of memory for the state");
+    mdl_division_own(mdl_exchange_division(r->exchange), part, part + 1, spans);
+    eng_status status = ENG_OK;
+    for (size_t i = 0; i < r->m->params.count && !status; i++)
+        for (size_t k = 0; k < KINDS && !status; k++) {
+            if (!all[k].value || !spans[i].count) continue;
+            float *x = all[k].value[i] + (spans[i].first - all[k].own[i].first);
+            status = fn(arg, all[k].kind, &r->m->params.param[i], spans[i].count, x, err);
+            if (!status && hash) *hash = hash_floats(*hash, x, spans[i].count);
+        }
+    eng_free(spans);
+    return status;
 }
 
 /* ---- Saving ---- */
@@ -127,22 +141,9 @@ static eng_status add_array(wts_writer *w, const char *kind, const mdl_param *p,
     return wts_writer_add(w, name, WTS_F32, 1, &count, data, err);
 }
 
-/* The moments of a part; *hash goes on over them. */
-static eng_status add_moments(wts_writer *w, const train_run *r, size_t part, uint64_t *hash, eng_error *err)
+static eng_status add_moment(void *arg, const char *kind, const mdl_param *p, size_t count, float *x, eng_error *err)
 {
-    moments all[KINDS];
-    mdl_span *spans;
-    list_moments(r, all);
-    eng_status status = spans_of(r, part, &spans, err);
-    for (size_t i = 0; i < r->m->params.count && !status; i++)
-        for (size_t k = 0; k < KINDS && !status; k++) {
-            if (!all[k].value || !spans[i].count) continue;
-            const float *x = all[k].value[i] + (spans[i].first - all[k].own[i].first);
-            *hash = hash_floats(*hash, x, spans[i].count);
-            status = add_array(w, all[k].kind, &r->m->params.param[i], spans[i].count, x, err);
-        }
-    eng_free(spans);
-    return status;
+    return add_array(arg, kind, p, count, x, err);
 }
 
 static size_t names_bytes(const train_run *r)
@@ -169,7 +170,7 @@ static eng_status save_part(const train_run *r, size_t part, uint64_t *hash, eng
     eng_status status = wts_writer_open(part_path(r, r->at.step, part, path, sizeof path), 3 * r->m->params.count,
                                         names_bytes(r), metadata, &w, err);
     if (status) return status;
-    status = add_moments(w, r, part, hash, err);
+    status = each_moment(r, part, add_moment, w, hash, err);
     if (!status) return wts_writer_finish(w, err);
     wts_writer_abandon(w);
     return status;
@@ -215,7 +216,6 @@ static eng_status save_manifest(train_run *r, const char *parts, eng_error *err)
 {
     char path[4096], position[512], data[32];
     const train_position *at = &r->at;
-    uint64_t hash = 0;
     /* %a: every bit of a double */
     snprintf(position, sizeof position, "%zu %zu %zu %zu %a %zu %" PRIu64 " %zu %zu %zu", at->step, at->epoch, at->batch,
              at->best_step, at->best, at->worse, at->log_bytes, r->optimizer.step, at->unscored, at->best_epoch);
@@ -228,7 +228,7 @@ static eng_status save_manifest(train_run *r, const char *parts, eng_error *err)
     eng_status status = wts_writer_open(state_path(r, path, sizeof path), 4 * r->m->params.count, names_bytes(r), metadata, &w, err);
     for (size_t i = 0; i < r->m->params.count && !status; i++)
         status = add_array(w, "param", &r->m->params.param[i], r->m->params.param[i].count, r->m->params.param[i].data, err);
-    if (!status && !parts) status = add_moments(w, r, 0, &hash, err);
+    if (!status && !parts) status = each_moment(r, 0, add_moment, w, NULL, err);
     if (!status) status = wts_writer_finish(w, err);
     else wts_writer_abandon(w);
     eng_free(options);
@@ -286,21 +286,9 @@ static eng_status read_array(const wts_checkpoint *c, const char *kind, const md
                     count, found);
 }
 
-static eng_status read_moments(const wts_checkpoint *c, train_run *r, size_t part, uint64_t *hash, eng_error *err)
+static eng_status read_moment(void *arg, const char *kind, const mdl_param *p, size_t count, float *x, eng_error *err)
 {
-    moments all[KINDS];
-    mdl_span *spans;
-    list_moments(r, all);
-    eng_status status = spans_of(r, part, &spans, err);
-    for (size_t i = 0; i < r->m->params.count && !status; i++)
-        for (size_t k = 0; k < KINDS && !status; k++) {
-            if (!all[k].value || !spans[i].count) continue;
-            float *x = all[k].value[i] + (spans[i].first - all[k].own[i].first);
-            status = read_array(c, all[k].kind, &r->m->params.param[i], spans[i].count, x, err);
-            if (!status) *hash = hash_floats(*hash, x, spans[i].count);
-        }
-    eng_free(spans);
-    return status;
+    return read_array(arg, kind, p, count, x, err);
 }
 
 /* This rank's parts, whose hashes are in the manifest's `parts`. */
@@ -317,7 +305,7 @@ static eng_status read_parts(train_run *r, const wts_checkpoint *manifest, const
         uint64_t hash = TRAIN_HASH_START;
         eng_status status = wts_checkpoint_open(part_path(r, r->at.step, part, path, sizeof path), &c, err);
         if (status) return eng_fail_prefix(err, "a part of %s", manifest->path);
-        status = read_moments(&c, r, part, &hash, err);
+        status = each_moment(r, part, read_moment, &c, &hash, err);
         wts_checkpoint_close(&c);
         if (status) return status;
         snprintf(found, sizeof found, "%016" PRIx64, hash);
@@ -357,7 +345,6 @@ eng_status train_state_load(train_run *r, eng_error *err)
 {
     char path[4096];
     wts_checkpoint c;
-    uint64_t hash = 0;
     eng_status status = wts_checkpoint_open(state_path(r, path, sizeof path), &c, err);
     if (status) return status;
     status = read_position(r, &c, err);
@@ -365,7 +352,7 @@ eng_status train_state_load(train_run *r, eng_error *err)
         status = read_array(&c, "param", &r->m->params.param[i], r->m->params.param[i].count, r->m->params.param[i].data, err);
     const char *parts = metadata(&c, "parts");
     if (!status && r->shards > 1) status = read_parts(r, &c, parts, err);
-    if (!status && r->shards == 1) status = read_moments(&c, r, 0, &hash, err);
+    if (!status && r->shards == 1) status = each_moment(r, 0, read_moment, &c, NULL, err);
     wts_checkpoint_close(&c);
     return status;
 }

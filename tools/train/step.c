@@ -284,8 +284,9 @@ static eng_status apply(train_run *r, double loss, double divisor, train_step_li
     line->loss = loss / divisor;
     line->rate = train_rate(r, line->step);
     line->norm = mdl_exchange_norm(r->exchange, &r->ctx) / divisor;
-    if (!eng_good(&r->ctx)) {
+    if (!eng_good(&r->ctx)) { /* this rank's memory: the others do not know */
         *err = r->ctx.error;
+        train_leave(r, err);
         return err->status;
     }
     if (!isfinite(line->loss)) return refuse(r, "loss", line->loss, err);

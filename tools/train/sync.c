@@ -1,30 +1,23 @@
 /* What the ranks of a run agree on. */
 #include <string.h>
-#include <time.h>
 
+#include "engine/clock.h"
 #include "engine/memory.h"
 #include "tools/train/run.h"
 
-double train_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 eng_status train_gather(train_run *r, const void *own, size_t bytes, void *all, eng_error *err)
 {
-    const double begun = train_now();
+    const double begun = eng_now();
     eng_status status = eng_ranks_gather(r->ranks, own, bytes, all, err);
-    r->waited += train_now() - begun;
+    r->waited += eng_now() - begun;
     return status;
 }
 
 eng_status train_gather_unequal(train_run *r, const void *own, const size_t *bytes, void *all, eng_error *err)
 {
-    const double begun = train_now();
+    const double begun = eng_now();
     eng_status status = eng_ranks_gather_unequal(r->ranks, own, bytes, all, err);
-    r->waited += train_now() - begun;
+    r->waited += eng_now() - begun;
     return status;
 }
 

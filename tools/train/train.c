@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/memory.h"
 #include "model/checkpoint/save.h"
 #include "tools/train/report/report.h"
@@ -59,7 +60,7 @@ static size_t count_steps(const train_run *r)
 static void show_progress(const train_run *r, const train_step_line *line, size_t first)
 {
     if (!train_shows_progress(r)) return;
-    double elapsed = train_now() - r->started, done = (double)(line->step - first);
+    double elapsed = eng_now() - r->started, done = (double)(line->step - first);
     double left = elapsed / done * (double)(r->total_steps - line->step);
     fprintf(stderr, "\repoch %zu", line->epoch);
     if (!r->o->steps) fprintf(stderr, "/%llu", (unsigned long long)r->o->epochs);
@@ -222,17 +223,17 @@ static eng_status learn(train_run *r, size_t first, double *unsaved, eng_error *
 static eng_status train_all(train_run *r, eng_error *err)
 {
     size_t first = r->at.step;
-    double saved = train_now();
+    double saved = eng_now();
     eng_status status = ENG_OK;
     r->started = saved;
     while (!is_done(r) && !r->stopped && !status) {
-        double since = train_now() - saved;
+        double since = eng_now() - saved;
         if (!r->at.unscored) status = learn(r, first, &since, err);
         if (!status && r->at.unscored && !r->stopped) status = evaluate_dev(r, err);
         bool due = since >= 60 * r->o->save_minutes || (r->at.batch == 0 && since >= LEAST_SECONDS_BETWEEN_SAVES);
         if (!status && due && !is_done(r) && !r->stopped) {
             status = save_all(r, err);
-            saved = train_now();
+            saved = eng_now();
         }
     }
     return status ? status : save_all(r, err);

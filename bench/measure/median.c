@@ -1,14 +1,6 @@
-#include "bench/measure/clock.h"
+#include "bench/measure/median.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-double bench_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int compare_doubles(const void *a, const void *b)
 {
