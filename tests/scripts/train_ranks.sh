@@ -64,7 +64,8 @@ chmod +x rank.sh
 ranks_as_program() {
     local n=$1
     shift
-    cd here && exec "${mpirun[@]}" -n "$n" "$folder/rank.sh" "$train" --threads 1 --decoders 1 "$@" </dev/null
+    # Open MPI's launcher was seen to hang, its ranks gone, when one was killed as it joined: that ends as a kill does.
+    cd here && exec timeout -s KILL 60 "${mpirun[@]}" -n "$n" "$folder/rank.sh" "$train" --threads 1 --decoders 1 "$@" </dev/null
 }
 ranks() { # ranks N OPTIONS...: what it says in err, its exit status in $status
     (ranks_as_program "$@") >out 2>err
