@@ -74,7 +74,7 @@ static eng_status make_room(mdl_source *s, eng_error *err)
                         "%s: expected audio and its format among the first %d bytes of a pipe, as no more are kept; "
                         "a file may have them in any place",
                         s->name, MDL_SOURCE_HELD);
-    size_t room = s->room > READ_STEP ? 2 * s->room : READ_STEP;
+    size_t room = s->room ? 2 * s->room : READ_STEP;
     if (room > MDL_SOURCE_HELD) room = MDL_SOURCE_HELD;
     unsigned char *grown = eng_grow(s->held, s->there, room, 1);
     if (!grown) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory after %zu bytes", s->name, s->there);
