@@ -16,10 +16,10 @@ typedef struct mdl_span {
 } mdl_span;
 
 typedef struct mdl_cut {
-    size_t index;         /* of the span in the list; of a window its number, from 0 */
-    size_t begin, end;    /* what there is of it */
-    bool short_of;        /* it reaches beyond the end of the recording, and was cut there */
-    bool outside;         /* it begins at the end or behind it: there is nothing of it, begin is its own, and end the same */
+    size_t index;          /* of the span in the list; of a window its number, from 0 */
+    size_t begin, end;     /* what there is of it */
+    bool short_of;         /* it reaches beyond the end of the recording, and was cut there */
+    bool outside;          /* it begins at the end or behind it: there is nothing of it, begin is its own, and end the same */
     float *const *channel; /* [channels], each end - begin samples; valid until the cutter is asked again */
 } mdl_cut;
 
