@@ -19,7 +19,7 @@
 #include "engine/clock.h"
 #include "engine/memory.h"
 
-enum { READ_STEP = 1 << 18, REPORT = STDERR_FILENO + 1, EXEC_FAILED = 127 };
+enum { REPORT = STDERR_FILENO + 1, EXEC_FAILED = 127 };
 static const double LOOK = 0.25; /* seconds between looks at a child that is silent */
 
 /* ---- The child's side ---- */
@@ -67,16 +67,21 @@ static _Noreturn void become(const start *s)
 
 /* ---- The parent's side ---- */
 
-typedef struct running {
+struct mdl_child {
+    const char *program;
+    uint64_t most_output;
+    double patience;
     pid_t pid; /* -1: none */
     int input; /* a duplicate: it shares its position with the child's */
-    int output, complaints;
+    int output, complaint; /* -1: closed, or at its end */
+    uint64_t written;      /* bytes that it has written to standard output */
+    char complaints[MDL_CHILD_COMPLAINTS + 1];
     size_t complaint_size;
     /* How long it has made no progress. */
-    size_t written;
+    uint64_t written_before;
     off_t furthest;
     double last, idle;
-} running;
+};
 
 /* fd moved above 0, 1 and 2, which the child's own files will replace. Closes fd when it fails. */
 static int above_standard(int fd)
@@ -138,17 +143,17 @@ static int read_report(int report)
     return n == (ssize_t)sizeof failed ? failed : 0;
 }
 
-/* Returns 0, or an errno; then r is as it was but for files, which end closes. */
-static int begin(running *r, const mdl_child *child)
+/* Returns 0, or an errno; then c is as it was but for files, which end closes. */
+static int begin(mdl_child *c, const mdl_child_program *program)
 {
     int output[2] = {-1, -1}, complaints[2] = {-1, -1}, report[2] = {-1, -1}, failed = 0;
-    r->input = fcntl(child->input, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (r->input < 0 || !open_pipe(output) || !open_pipe(complaints) || !open_pipe(report)) {
+    c->input = fcntl(program->input, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (c->input < 0 || !open_pipe(output) || !open_pipe(complaints) || !open_pipe(report)) {
         failed = errno;
     } else {
-        start s = {child->arguments, r->input, output[1], complaints[1], report[1], getpid()};
-        r->pid = vfork_blocked(&s);
-        if (r->pid < 0) failed = errno;
+        start s = {program->arguments, c->input, output[1], complaints[1], report[1], getpid()};
+        c->pid = vfork_blocked(&s);
+        if (c->pid < 0) failed = errno;
     }
     close_open(&output[1]);
     close_open(&complaints[1]);
@@ -156,150 +161,161 @@ static int begin(running *r, const mdl_child *child)
     if (!failed) {
         failed = read_report(report[0]);
         if (failed) {
-            reap(r->pid);
-            r->pid = -1;
+            reap(c->pid);
+            c->pid = -1;
         }
     }
     close_open(&report[0]);
-    r->output = output[0];
-    r->complaints = complaints[0];
+    c->output = output[0];
+    c->complaint = complaints[0];
     return failed;
 }
 
 /* Kills it and all of its process group that is still there. Its number stays its own until it is reaped. */
-static void end(running *r)
+static void end(mdl_child *c)
 {
-    if (r->pid >= 0) {
-        kill(-r->pid, SIGKILL);
-        kill(r->pid, SIGKILL);
-        reap(r->pid);
-        r->pid = -1;
+    if (c->pid >= 0) {
+        kill(-c->pid, SIGKILL);
+        kill(c->pid, SIGKILL);
+        reap(c->pid);
+        c->pid = -1;
     }
-    close_open(&r->input);
-    close_open(&r->output);
-    close_open(&r->complaints);
+    close_open(&c->input);
+    close_open(&c->output);
+    close_open(&c->complaint);
 }
 
-/* True when it has made no progress for too long. Time in which nobody looked, because this process stood still as well
- * (stopped, or moved to another machine), counts as two looks at most. */
-static bool stalled(running *r, size_t written, double patience)
+/* ENG_E_IO when it has made no progress for too long. Time in which nobody looked, because this process stood still as
+ * well (stopped, or moved to another machine) or was busy with what it had read, counts as two looks at most. */
+static eng_status check_progress(mdl_child *c, eng_error *err)
 {
-    double now = eng_now(), passed = now - r->last;
-    off_t at = lseek(r->input, 0, SEEK_CUR); /* -1 when it cannot seek */
-    r->idle += passed < 2 * LOOK ? passed : 2 * LOOK;
-    r->last = now;
-    if (written > r->written || at > r->furthest) r->idle = 0;
-    r->written = written;
-    if (at > r->furthest) r->furthest = at;
-    return r->idle > patience;
+    double now = eng_now(), passed = now - c->last;
+    off_t at = lseek(c->input, 0, SEEK_CUR); /* -1 when it cannot seek */
+    c->idle += passed < 2 * LOOK ? passed : 2 * LOOK;
+    c->last = now;
+    if (c->written > c->written_before || at > c->furthest) c->idle = 0;
+    c->written_before = c->written;
+    if (at > c->furthest) c->furthest = at;
+    if (c->idle <= c->patience) return ENG_OK;
+    return eng_fail(err, ENG_E_IO, "%s made no progress for %g s and was ended, after %llu bytes of output", c->program,
+                    c->patience, (unsigned long long)c->written);
 }
 
-/* Room for more output: twice as much, but no more than a byte beyond what there may be. False: there is no memory. */
-static bool make_room(uint64_t most, size_t *room, mdl_child_result *out)
+static eng_status fail_read(const mdl_child *c, eng_error *err)
 {
-    uint64_t wanted = *room ? 2 * (uint64_t)*room : READ_STEP;
-    if (wanted > most) wanted = most + 1;
-    unsigned char *grown = wanted <= SIZE_MAX ? eng_grow(out->output, out->size, (size_t)wanted, 1) : NULL;
-    if (!grown) return false;
-    out->output = grown;
-    *room = (size_t)wanted;
-    return true;
+    return eng_fail(err, ENG_E_IO, "cannot read from %s: %s", c->program, strerror(errno));
 }
 
-/* Takes what is ready on standard output. 1: more may come, 0: end, -1: failed, *err set. */
-static int take_output(const running *r, const mdl_child *child, size_t *room, mdl_child_result *out, eng_error *err)
+/* Takes what is ready on standard output; at its end that is closed. */
+static eng_status take_output(mdl_child *c, void *out, size_t room, size_t *got, eng_error *err)
 {
-    if (out->size > child->most_output || (out->size == *room && !make_room(child->most_output, room, out))) {
-        eng_fail(err, ENG_E_MEMORY, "decoded audio too long: %zu bytes", out->size);
-        return -1;
-    }
-    ssize_t n = read(r->output, out->output + out->size, *room - out->size);
-    if (n < 0 && errno == EINTR) return 1;
-    if (n < 0) {
-        eng_fail(err, ENG_E_IO, "cannot read from %s: %s", child->arguments[0], strerror(errno));
-        return -1;
-    }
-    out->size += (size_t)n;
-    return n > 0;
-}
-
-/* As take_output, for standard error: keeps the last half of the buffer when it is full. */
-static int take_complaint(running *r, mdl_child_result *out)
-{
-    char *text = out->complaints;
-    if (r->complaint_size == MDL_CHILD_COMPLAINTS) {
-        memmove(text, text + MDL_CHILD_COMPLAINTS / 2, MDL_CHILD_COMPLAINTS / 2);
-        r->complaint_size = MDL_CHILD_COMPLAINTS / 2;
-    }
-    ssize_t n = read(r->complaints, text + r->complaint_size, MDL_CHILD_COMPLAINTS - r->complaint_size);
-    if (n < 0) return errno == EINTR;
-    for (ssize_t i = 0; i < n; i++)
-        if (!text[r->complaint_size + (size_t)i]) text[r->complaint_size + (size_t)i] = ' ';
-    r->complaint_size += (size_t)n;
-    text[r->complaint_size] = 0;
-    return n > 0;
-}
-
-static eng_status fail_stalled(const mdl_child *child, const mdl_child_result *out, eng_error *err)
-{
-    return eng_fail(err, ENG_E_IO, "%s made no progress for %g s and was ended, after %zu bytes of output",
-                    child->arguments[0], child->patience, out->size);
-}
-
-/* Reads both pipes to their ends, whichever has something; closing one early would block the child or break it. */
-static eng_status drain(running *r, const mdl_child *child, mdl_child_result *out, eng_error *err)
-{
-    struct pollfd ready[2] = {{.fd = r->output, .events = POLLIN}, {.fd = r->complaints, .events = POLLIN}};
-    size_t room = 0;
-    while (ready[0].fd >= 0 || ready[1].fd >= 0) {
-        int found = poll(ready, 2, (int)(LOOK * 1000));
-        if (found < 0 && errno != EINTR)
-            return eng_fail(err, ENG_E_IO, "cannot read from %s: %s", child->arguments[0], strerror(errno));
-        if (found > 0 && ready[0].fd >= 0 && ready[0].revents) {
-            int more = take_output(r, child, &room, out, err);
-            if (more < 0) return err ? err->status : ENG_E_IO;
-            if (!more) ready[0].fd = -1; /* poll ignores it from now on */
-        }
-        if (found > 0 && ready[1].fd >= 0 && ready[1].revents && !take_complaint(r, out)) ready[1].fd = -1;
-        if (stalled(r, out->size, child->patience)) return fail_stalled(child, out, err);
-    }
+    ssize_t n = read(c->output, out, room);
+    if (n < 0) return errno == EINTR ? ENG_OK : fail_read(c, err);
+    *got = (size_t)n;
+    c->written += *got;
+    if (n == 0) close_open(&c->output);
+    if (c->written > c->most_output)
+        return eng_fail(err, ENG_E_MEMORY, "decoded audio too long: %llu bytes", (unsigned long long)c->written);
     return ENG_OK;
 }
 
+/* As take_output, for standard error: keeps the last half of the buffer when it is full. */
+static void take_complaint(mdl_child *c)
+{
+    char *text = c->complaints;
+    if (c->complaint_size == MDL_CHILD_COMPLAINTS) {
+        memmove(text, text + MDL_CHILD_COMPLAINTS / 2, MDL_CHILD_COMPLAINTS / 2);
+        c->complaint_size = MDL_CHILD_COMPLAINTS / 2;
+    }
+    ssize_t n = read(c->complaint, text + c->complaint_size, MDL_CHILD_COMPLAINTS - c->complaint_size);
+    if (n < 0 && errno == EINTR) return;
+    if (n <= 0) {
+        close_open(&c->complaint);
+        return;
+    }
+    for (ssize_t i = 0; i < n; i++)
+        if (!text[c->complaint_size + (size_t)i]) text[c->complaint_size + (size_t)i] = ' ';
+    c->complaint_size += (size_t)n;
+    text[c->complaint_size] = 0;
+}
+
+/* Waits for a look's time until one of the pipes has something, and takes it; output only where there is room. */
+static eng_status look(mdl_child *c, void *out, size_t room, size_t *got, eng_error *err)
+{
+    struct pollfd ready[2] = {{.fd = room ? c->output : -1, .events = POLLIN}, {.fd = c->complaint, .events = POLLIN}};
+    int found = poll(ready, 2, (int)(LOOK * 1000));
+    if (found < 0 && errno != EINTR) return fail_read(c, err);
+    eng_status status = ENG_OK;
+    if (found > 0 && ready[0].revents) status = take_output(c, out, room, got, err);
+    if (found > 0 && ready[1].revents) take_complaint(c);
+    return status ? status : check_progress(c, err);
+}
+
 /* Waits for the end of a child that has closed its pipes, which it may do long before. */
-static eng_status await(running *r, const mdl_child *child, mdl_child_result *out, eng_error *err)
+static eng_status await(mdl_child *c, int *exit_status, eng_error *err)
 {
     struct timespec nap = {.tv_nsec = 1000000};
     siginfo_t info = {.si_pid = 0};
     /* It stays a zombie until reaped, so that its number is not given to another. */
-    while (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) {
-        if (stalled(r, out->size, child->patience)) return fail_stalled(child, out, err);
+    while (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) {
+        eng_status status = check_progress(c, err);
+        if (status) return status;
         nanosleep(&nap, NULL);
         if (nap.tv_nsec < 32000000) nap.tv_nsec *= 2;
     }
-    out->exit_status = reap(r->pid);
-    r->pid = -1;
+    *exit_status = reap(c->pid);
+    c->pid = -1;
     return ENG_OK;
 }
 
-eng_status mdl_child_run(const mdl_child *child, mdl_child_result *out, eng_error *err)
+eng_status mdl_child_start(const mdl_child_program *program, mdl_child **out, eng_error *err)
 {
-    *out = (mdl_child_result){.output = NULL};
-    running r = {.pid = -1, .input = -1, .output = -1, .complaints = -1, .furthest = -1};
-    eng_status status = ENG_OK;
-    int failed = begin(&r, child);
+    *out = NULL;
+    mdl_child *c = eng_alloc(1, sizeof *c);
+    if (!c) return eng_fail(err, ENG_E_MEMORY, "out of memory to run %s", program->arguments[0]);
+    *c = (mdl_child){.program = program->arguments[0],
+                     .most_output = program->most_output,
+                     .patience = program->patience,
+                     .pid = -1,
+                     .input = -1,
+                     .output = -1,
+                     .complaint = -1,
+                     .furthest = -1};
+    int failed = begin(c, program);
     if (failed) {
-        status = eng_fail(err, failed == ENOENT ? ENG_E_MISSING : ENG_E_IO, "cannot run %s: %s", child->arguments[0],
-                          strerror(failed));
-    } else {
-        r.last = eng_now();
-        status = drain(&r, child, out, err);
-        if (!status) status = await(&r, child, out, err);
+        mdl_child_close(c);
+        return eng_fail(err, failed == ENOENT ? ENG_E_MISSING : ENG_E_IO, "cannot run %s: %s", program->arguments[0],
+                        strerror(failed));
     }
-    end(&r);
-    if (status) {
-        eng_free(out->output);
-        *out = (mdl_child_result){.output = NULL};
-    }
+    c->last = eng_now();
+    *out = c;
+    return ENG_OK;
+}
+
+eng_status mdl_child_read(mdl_child *c, void *out, size_t room, size_t *got, eng_error *err)
+{
+    *got = 0;
+    eng_status status = ENG_OK;
+    while (!status && *got == 0 && c->output >= 0) status = look(c, out, room, got, err);
     return status;
+}
+
+eng_status mdl_child_end(mdl_child *c, int *exit_status, eng_error *err)
+{
+    size_t none = 0;
+    eng_status status = ENG_OK;
+    while (!status && c->complaint >= 0) status = look(c, NULL, 0, &none, err);
+    return status ? status : await(c, exit_status, err);
+}
+
+char *mdl_child_complaints(mdl_child *c)
+{
+    return c->complaints;
+}
+
+void mdl_child_close(mdl_child *c)
+{
+    if (!c) return;
+    end(c);
+    eng_free(c);
 }

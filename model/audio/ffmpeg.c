@@ -2,22 +2,25 @@
 #include "model/audio/ffmpeg.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/memory.h"
 #include "model/audio/child.h"
-#include "model/audio/wav.h"
 
 static const double PATIENCE = 30; /* seconds; a decoder that works writes many times a second */
-static const uint64_t OUTPUT_MAX = UINT64_C(8)
-                                   << 30; /* bytes: 6 hours of 48 kHz stereo; more is a decompression bomb */
+
+struct mdl_ffmpeg {
+    const char *name, *kind;
+    mdl_child *child;
+    unsigned char first[4096]; /* of its output, by which it is known that it was started in the right way */
+    size_t first_size, first_given;
+    bool ended;
+};
 
 /* ---- What a file is ---- */
 
@@ -127,8 +130,8 @@ static void append(const char **arguments, size_t *count, const char *const *mor
     arguments[*count] = NULL;
 }
 
-/* Runs it on the file that is input, whole. */
-static eng_status run_ffmpeg(const mdl_ffmpeg_input *in, size_t way, int input, mdl_child_result *out, eng_error *err)
+/* Starts it on the file from its beginning. */
+static eng_status start_ffmpeg(const mdl_ffmpeg_input *in, size_t way, mdl_child **out, eng_error *err)
 {
     static const char *const before[] = {"ffmpeg",       "-nostdin",          "-hide_banner", "-loglevel",
                                          "repeat+error", "-format_whitelist", FORMATS,        NULL};
@@ -142,9 +145,10 @@ static eng_status run_ffmpeg(const mdl_ffmpeg_input *in, size_t way, int input, 
     if (forced[1]) append(arguments, &count, forced);
     append(arguments, &count, ways[way]);
     append(arguments, &count, after);
-    mdl_child child = {arguments, input, OUTPUT_MAX, in->patience > 0 ? in->patience : PATIENCE};
-    if (lseek(input, 0, SEEK_SET) != 0) return eng_fail(err, ENG_E_IO, "cannot seek: %s", strerror(errno));
-    return mdl_child_run(&child, out, err);
+    mdl_child_program program = {arguments, in->file, in->most_output ? in->most_output : UINT64_MAX,
+                                 in->patience > 0 ? in->patience : PATIENCE};
+    if (lseek(in->file, 0, SEEK_SET) != 0) return eng_fail(err, ENG_E_IO, "cannot seek: %s", strerror(errno));
+    return mdl_child_start(&program, out, err);
 }
 
 /* ---- What its answers mean ---- */
@@ -183,68 +187,90 @@ static const char *unlisted_format(char *text)
     return begin + 1;
 }
 
-/* What became of the child: its exit status, then its output. */
-static eng_status judge(const mdl_ffmpeg_input *in, mdl_child_result *r, mdl_audio *out, eng_error *err)
+/* What an exit status other than 0 means. */
+static eng_status judge(const mdl_ffmpeg *f, eng_error *err)
 {
-    if (r->exit_status == 0) return mdl_wav_decode(in->name, r->output, r->size, out, err);
-    const char *format = unlisted_format(r->complaints);
+    char *complaints = mdl_child_complaints(f->child);
+    const char *format = unlisted_format(complaints);
     if (format)
-        return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found a format (%s) that %s: refused", in->name,
+        return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found a format (%s) that %s: refused", f->name,
                         format, "may name other files or holds no sound");
-    return eng_fail(err, ENG_E_FORMAT, "%s: ffmpeg cannot decode it (%s): %s", in->name,
-                    mdl_audio_kind(in->bytes, in->size), last_complaint(r->complaints));
+    return eng_fail(err, ENG_E_FORMAT, "%s: ffmpeg cannot decode it (%s): %s", f->name, f->kind,
+                    last_complaint(complaints));
 }
 
 /* ---- Together ---- */
 
-/* The input's bytes as a file in memory, whose position is at their end. -1 when it fails. */
-static int memory_file(const void *bytes, size_t size)
+/* Starts it in one way and waits for its first output. *again: it was the wrong way. */
+static eng_status try_way(mdl_ffmpeg *f, const mdl_ffmpeg_input *in, size_t way, bool *again, eng_error *err)
 {
-    int fd = memfd_create("audio", MFD_CLOEXEC);
-    const char *p = bytes;
-    while (fd >= 0 && size) {
-        ssize_t n = write(fd, p, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            close(fd);
-            return -1;
-        }
-        p += n;
-        size -= (size_t)n;
+    *again = false;
+    eng_status status = start_ffmpeg(in, way, &f->child, err);
+    if (status == ENG_E_MISSING)
+        return eng_fail(err, ENG_E_UNSUPPORTED,
+                        "%s: %s needs the ffmpeg program, which is not installed (or convert the file to WAV)", f->name,
+                        f->kind);
+    if (!status) status = mdl_child_read(f->child, f->first, sizeof f->first, &f->first_size, err);
+    int exit_status = 0;
+    if (!status && f->first_size == 0) status = mdl_child_end(f->child, &exit_status, err);
+    if (status) return eng_fail_prefix(err, "%s", f->name);
+    if (exit_status == 0) {
+        f->ended = f->first_size == 0;
+        return ENG_OK;
     }
-    return fd;
+    *again = way + 1 < WAYS && strstr(mdl_child_complaints(f->child), "Protocol not found");
+    return *again ? ENG_OK : judge(f, err);
 }
 
-static eng_status decode(const mdl_ffmpeg_input *in, int input, mdl_audio *out, eng_error *err)
+eng_status mdl_ffmpeg_open(const mdl_ffmpeg_input *in, mdl_ffmpeg **out, eng_error *err)
 {
-    mdl_child_result r;
-    eng_status status = ENG_OK;
-    for (size_t way = 0; way < WAYS; way++) {
-        status = run_ffmpeg(in, way, input, &r, err);
-        if (status == ENG_E_MISSING)
-            return eng_fail(err, ENG_E_UNSUPPORTED,
-                            "%s: %s needs the ffmpeg program, which is not installed (or convert the file to WAV)",
-                            in->name, mdl_audio_kind(in->bytes, in->size));
-        if (status) return eng_fail_prefix(err, "%s", in->name);
-        if (r.exit_status == 0 || !strstr(r.complaints, "Protocol not found") || way + 1 == WAYS) break;
-        eng_free(r.output);
-    }
-    status = judge(in, &r, out, err);
-    eng_free(r.output);
-    return status;
-}
-
-eng_status mdl_ffmpeg_decode(const mdl_ffmpeg_input *in, mdl_audio *out, eng_error *err)
-{
-    *out = (mdl_audio){0};
+    *out = NULL;
     const char *reference = mdl_audio_reference_kind(in->bytes, in->size);
     if (reference)
         return eng_fail(err, ENG_E_FORMAT, "%s: expected a recording, found %s, which names other files: refused",
                         in->name, reference);
-    if (in->file >= 0) return decode(in, in->file, out, err);
-    int memory = memory_file(in->bytes, in->size);
-    if (memory < 0) return eng_fail(err, ENG_E_IO, "%s: cannot hand it to ffmpeg: %s", in->name, strerror(errno));
-    eng_status status = decode(in, memory, out, err);
-    close(memory);
+    mdl_ffmpeg *f = eng_alloc_zero(1, sizeof *f);
+    if (!f) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", in->name);
+    f->name = in->name;
+    f->kind = mdl_audio_kind(in->bytes, in->size);
+    eng_status status = ENG_OK;
+    bool again = true;
+    for (size_t way = 0; again && !status; way++) {
+        mdl_child_close(f->child);
+        f->child = NULL;
+        status = try_way(f, in, way, &again, err);
+    }
+    if (status)
+        mdl_ffmpeg_close(f);
+    else
+        *out = f;
     return status;
+}
+
+eng_status mdl_ffmpeg_read(void *ffmpeg, void *out, size_t room, size_t *got, eng_error *err)
+{
+    mdl_ffmpeg *f = ffmpeg;
+    size_t left = f->first_size - f->first_given;
+    if (!left) return mdl_child_read(f->child, out, room, got, err);
+    *got = room < left ? room : left;
+    memcpy(out, f->first + f->first_given, *got);
+    f->first_given += *got;
+    return ENG_OK;
+}
+
+eng_status mdl_ffmpeg_end(mdl_ffmpeg *f, eng_error *err)
+{
+    if (f->ended) return ENG_OK;
+    int exit_status;
+    eng_status status = mdl_child_end(f->child, &exit_status, err);
+    if (status) return eng_fail_prefix(err, "%s", f->name);
+    f->ended = true;
+    return exit_status ? judge(f, err) : ENG_OK;
+}
+
+void mdl_ffmpeg_close(mdl_ffmpeg *f)
+{
+    if (!f) return;
+    mdl_child_close(f->child);
+    eng_free(f);
 }

@@ -1,55 +1,43 @@
 /* WAV files to float: the RIFF container (RFC 2361, Microsoft's "Multimedia Programming Interface and Data
- * Specifications 1.0"), RF64/BW64 with its ds64 chunk (EBU Tech 3306, ITU-R BS.2088), WAVE_FORMAT_EXTENSIBLE, and the
- * A-law and mu-law of ITU-T G.711.
+ * Specifications 1.0"), RF64/BW64 with its ds64 chunk (EBU Tech 3306, ITU-R BS.2088), WAVE_FORMAT_EXTENSIBLE.
  *
  * The chunks are scanned once for `fmt ` and `data`, in whichever order; the scan ends when both are found, so whatever
  * stands behind the audio (tags, garbage) is not looked at. Every number in the file is checked against the size of
- * the file before it is used, so memory is bounded by four times the file (8-bit samples become 32-bit floats). */
-#include <math.h>
+ * the file before it is used; the size of a pipe is known at its end only, and there it is checked. */
+#include "model/audio/wav.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "engine/memory.h"
-#include "model/audio/wav.h"
+#include "model/audio/bytes.h"
 
 enum { TAG_PCM = 1, TAG_FLOAT = 3, TAG_ALAW = 6, TAG_MULAW = 7, TAG_EXTENSIBLE = 0xFFFE };
-enum { RATE_MIN = 100, RATE_MAX = 768000 }; /* Hz: outside of it the header is damaged, not the recording unusual */
-enum { STRIDE_UNIT = 16 };                  /* channels start at multiples of 64 bytes */
+/* Outside of MDL_PCM_RATE_MIN and _MAX the header is damaged, not the recording unusual. */
+enum { RATE_MIN = MDL_PCM_RATE_MIN, RATE_MAX = MDL_PCM_RATE_MAX };
+enum { STRIDE_UNIT = 16 };   /* channels start at multiples of 64 bytes */
+enum { FMT_SIZE = 40 };      /* as much of the fmt chunk as is looked at */
+enum { EMPTY_LOOK = 1 << 16 }; /* bytes of a pipe behind a data chunk of size 0 that are read to tell what that means */
 
 static const uint32_t SIZE_UNKNOWN = 0xFFFFFFFF;
-static const uint32_t SIZE_UNKNOWN_SOX = 0x7FFFF000; /* what sox writes when it cannot seek back */
+/* What sox and arecord (old and new) write when they cannot seek back. */
+static const uint32_t SIZES_ENDLESS[] = {0x7FFFF000, 0x7FFFFF00, 0x80000000};
 
 typedef struct wav_reader {
-    const char *name;
-    const unsigned char *bytes;
-    size_t size;
+    mdl_source *source;
     bool is_64; /* RF64 or BW64 */
     uint64_t riff_size;
     uint64_t ds64_data_size;
     bool has_ds64, has_fmt, has_data;
-    size_t fmt, fmt_size;   /* where the chunk's body is */
-    size_t data, data_size; /* data_size: bytes really there */
+    unsigned char fmt[FMT_SIZE];
+    size_t fmt_size;          /* declared */
+    uint64_t data, data_size; /* where the chunk's body is; bytes, UINT64_MAX: to the end */
+    bool may_end;
 } wav_reader;
 
 typedef struct wav_format {
     unsigned tag, channels, rate, block_align, bits;
 } wav_format;
-
-static unsigned get16(const unsigned char *p)
-{
-    return (unsigned)p[0] | (unsigned)p[1] << 8;
-}
-
-static uint32_t get32(const unsigned char *p)
-{
-    return (uint32_t)get16(p) | (uint32_t)get16(p + 2) << 16;
-}
-
-static uint64_t get64(const unsigned char *p)
-{
-    return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 int mdl_wav_detect(const void *bytes, size_t size)
 {
@@ -67,82 +55,125 @@ static void chunk_name(const unsigned char *id, char out[5])
 
 /* ---- Chunks ---- */
 
-/* How many bytes of audio there are, given the size that the data chunk declares and what is left of the file. */
-static eng_status data_extent(wav_reader *r, uint32_t declared32, size_t left, eng_error *err)
+static eng_status fail_truncated(const wav_reader *r, uint64_t declared, uint64_t left, eng_error *err)
 {
+    return eng_fail(err, ENG_E_FORMAT,
+                    "%s: truncated: the data chunk declares %llu bytes of audio, the file holds %llu: %llu bytes are "
+                    "missing",
+                    r->source->name, (unsigned long long)declared, (unsigned long long)left,
+                    (unsigned long long)(declared - left));
+}
+
+static bool endless(uint32_t declared)
+{
+    for (size_t i = 0; i < sizeof SIZES_ENDLESS / sizeof *SIZES_ENDLESS; i++)
+        if (declared == SIZES_ENDLESS[i]) return true;
+    return false;
+}
+
+/* How many bytes of audio there are, given the size that the data chunk declares. Of a pipe only as much is read as it
+ * takes to know: all of the audio when the fmt chunk is yet to come, and what shows whether a size of 0 was meant. */
+static eng_status data_extent(wav_reader *r, uint32_t declared32, eng_error *err)
+{
+    mdl_source *s = r->source;
     uint64_t declared = declared32;
     bool unknown = declared32 == SIZE_UNKNOWN || declared32 == 0;
     if (r->is_64 && declared32 == SIZE_UNKNOWN) {
         if (!r->has_ds64)
             return eng_fail(err, ENG_E_FORMAT, "%s: RF64/BW64 file without the ds64 chunk that holds its data size",
-                            r->name);
+                            s->name);
         declared = r->ds64_data_size;
         unknown = declared == 0 || declared >= UINT64_MAX - 0xFF; /* a pipe's ds64 */
     }
+    eng_status status = ENG_OK;
+    uint64_t riff_end = r->riff_size < UINT64_MAX - 8 ? r->riff_size + 8 : UINT64_MAX;
+    if (!r->has_fmt)
+        status = mdl_source_reach(s, unknown || declared > UINT64_MAX - r->data ? UINT64_MAX : r->data + declared, err);
+    else if (declared == 0 && riff_end >= r->data && riff_end - r->data < EMPTY_LOOK)
+        status = mdl_source_reach(s, riff_end + 1, err);
+    if (status) return status;
+
     /* Size 0 with a RIFF size that fits the file was meant: an empty recording with something behind it. */
-    if (declared == 0 && r->riff_size + 8 == r->size) unknown = false;
-    if (declared32 == SIZE_UNKNOWN_SOX && declared > left) unknown = true;
+    if (declared == 0 && riff_end == s->size) unknown = false;
+    uint64_t left = s->size == UINT64_MAX ? UINT64_MAX : s->size - r->data;
+    r->may_end = endless(declared32);
+    if (r->may_end && declared > left) unknown = true;
     if (unknown) declared = left;
-    if (declared > left)
-        return eng_fail(err, ENG_E_FORMAT,
-                        "%s: truncated: the data chunk declares %llu bytes of audio, the file holds %zu: %llu bytes "
-                        "are missing",
-                        r->name, (unsigned long long)declared, left, (unsigned long long)(declared - left));
-    r->data_size = (size_t)declared;
+    if (declared > left) return fail_truncated(r, declared, left, err);
+    r->data_size = declared;
     return ENG_OK;
 }
 
-/* Notes the chunk whose 8-byte header is at `at`; *next is where the following one begins. */
-static eng_status take_chunk(wav_reader *r, size_t at, size_t *next, eng_error *err)
+/* Reads the body of a chunk that is looked at. */
+static eng_status take_body(wav_reader *r, const unsigned char *id, uint32_t declared, eng_error *err)
 {
-    const unsigned char *id = r->bytes + at;
-    uint32_t declared = get32(id + 4);
-    size_t body = at + 8, left = r->size - body;
-    if (memcmp(id, "data", 4) == 0) {
-        eng_status status = data_extent(r, declared, left, err);
+    mdl_source *s = r->source;
+    size_t got;
+    if (memcmp(id, "fmt ", 4) == 0) {
+        if (r->has_fmt) return eng_fail(err, ENG_E_FORMAT, "%s: two fmt chunks, expected one", s->name);
+        r->has_fmt = true;
+        r->fmt_size = declared;
+        return mdl_source_take(s, r->fmt, declared < FMT_SIZE ? declared : FMT_SIZE, &got, err);
+    }
+    if (memcmp(id, "ds64", 4) != 0 || !r->is_64) return ENG_OK;
+    if (declared < 24)
+        return eng_fail(err, ENG_E_FORMAT, "%s: ds64 chunk of %lu bytes, expected at least 24", s->name,
+                        (unsigned long)declared);
+    unsigned char body[16];
+    eng_status status = mdl_source_take(s, body, sizeof body, &got, err);
+    if (status) return status;
+    r->has_ds64 = true;
+    r->riff_size = mdl_get64(body);
+    r->ds64_data_size = mdl_get64(body + 8);
+    return ENG_OK;
+}
+
+/* Notes the chunk at `at` with that 8-byte header; *next is where the following one begins. */
+static eng_status take_chunk(wav_reader *r, const unsigned char *header, uint64_t at, uint64_t *next, eng_error *err)
+{
+    mdl_source *s = r->source;
+    uint32_t declared = mdl_get32(header + 4);
+    uint64_t body = at + 8;
+    if (memcmp(header, "data", 4) == 0) {
+        r->data = body;
+        eng_status status = data_extent(r, declared, err);
         if (status) return status;
         r->has_data = true;
-        r->data = body;
-        *next = body + r->data_size + (r->data_size & 1);
+        *next = r->data_size == UINT64_MAX ? UINT64_MAX : body + r->data_size + (r->data_size & 1);
         return ENG_OK;
     }
-    if (declared > left) {
+    eng_status status = mdl_source_reach(s, body + declared, err);
+    if (status) return status;
+    if (s->size != UINT64_MAX && declared > s->size - body) {
         char text[5];
-        chunk_name(id, text);
+        uint64_t left = s->size - body;
+        chunk_name(header, text);
         return eng_fail(err, ENG_E_FORMAT,
-                        "%s: truncated: chunk '%s' at byte %zu declares %lu bytes, the file holds %zu: %lu bytes are "
+                        "%s: truncated: chunk '%s' at byte %llu declares %lu bytes, the file holds %llu: %llu bytes are "
                         "missing",
-                        r->name, text, at, (unsigned long)declared, left, (unsigned long)(declared - left));
-    }
-    if (memcmp(id, "fmt ", 4) == 0) {
-        if (r->has_fmt) return eng_fail(err, ENG_E_FORMAT, "%s: two fmt chunks, expected one", r->name);
-        r->has_fmt = true;
-        r->fmt = body;
-        r->fmt_size = declared;
-    } else if (memcmp(id, "ds64", 4) == 0 && r->is_64) {
-        if (declared < 24)
-            return eng_fail(err, ENG_E_FORMAT, "%s: ds64 chunk of %lu bytes, expected at least 24", r->name,
-                            (unsigned long)declared);
-        r->has_ds64 = true;
-        r->riff_size = get64(r->bytes + body);
-        r->ds64_data_size = get64(r->bytes + body + 8);
+                        s->name, text, (unsigned long long)at, (unsigned long)declared, (unsigned long long)left,
+                        (unsigned long long)(declared - left));
     }
     *next = body + declared + (declared & 1);
-    return ENG_OK;
+    return take_body(r, header, declared, err);
 }
 
 static eng_status find_chunks(wav_reader *r, eng_error *err)
 {
-    r->is_64 = memcmp(r->bytes, "RIFF", 4) != 0;
-    r->riff_size = get32(r->bytes + 4);
-    size_t at = 12;
+    mdl_source *s = r->source;
+    uint64_t at = 12;
     while (!(r->has_fmt && r->has_data)) {
-        if (at >= r->size || r->size - at < 8) {
+        unsigned char header[8];
+        size_t got = 0;
+        eng_status status = mdl_source_seek(s, at, err);
+        if (!status) status = mdl_source_take(s, header, sizeof header, &got, err);
+        if (status) return status;
+        if (got < sizeof header) {
             const char *what = r->has_fmt ? "data" : r->has_data ? "fmt" : "fmt and no data";
-            return eng_fail(err, ENG_E_FORMAT, "%s: no %s chunk in this WAV file of %zu bytes (truncated?)", r->name,
-                            what, r->size);
+            return eng_fail(err, ENG_E_FORMAT, "%s: no %s chunk in this WAV file of %llu bytes (truncated?)", s->name,
+                            what, (unsigned long long)s->size);
         }
-        eng_status status = take_chunk(r, at, &at, err);
+        status = take_chunk(r, header, at, &at, err);
         if (status) return status;
     }
     return ENG_OK;
@@ -154,19 +185,19 @@ static eng_status find_chunks(wav_reader *r, eng_error *err)
 static eng_status read_extensible(const wav_reader *r, wav_format *f, eng_error *err)
 {
     static const unsigned char guid_tail[14] = {0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71};
-    const unsigned char *p = r->bytes + r->fmt;
+    const unsigned char *p = r->fmt;
     if (r->fmt_size < 40)
         return eng_fail(err, ENG_E_FORMAT, "%s: WAVE_FORMAT_EXTENSIBLE needs a fmt chunk of 40 bytes, found %zu",
-                        r->name, r->fmt_size);
+                        r->source->name, r->fmt_size);
     if (memcmp(p + 26, guid_tail, sizeof guid_tail) != 0)
         return eng_fail(err, ENG_E_UNSUPPORTED, "%s: WAVE_FORMAT_EXTENSIBLE with a subformat that is not known here",
-                        r->name);
+                        r->source->name);
     /* Fewer valid bits than the container has are its upper ones (the rest is zero), so they need no care: samples are
      * scaled by the container. */
-    unsigned valid = get16(p + 18);
+    unsigned valid = mdl_get16(p + 18);
     if (valid > f->bits)
-        return eng_fail(err, ENG_E_FORMAT, "%s: %u valid bits in samples of %u bits", r->name, valid, f->bits);
-    f->tag = get16(p + 24);
+        return eng_fail(err, ENG_E_FORMAT, "%s: %u valid bits in samples of %u bits", r->source->name, valid, f->bits);
+    f->tag = mdl_get16(p + 24);
     return ENG_OK;
 }
 
@@ -176,153 +207,114 @@ static eng_status check_bits(const wav_reader *r, const wav_format *f, eng_error
     switch (f->tag) {
     case TAG_PCM:
         if (f->bits >= 1 && f->bits <= 32) return ENG_OK;
-        return eng_fail(err, ENG_E_FORMAT, "%s: PCM samples of %u bits, expected 8, 16, 24 or 32", r->name, f->bits);
+        return eng_fail(err, ENG_E_FORMAT, "%s: PCM samples of %u bits, expected 8, 16, 24 or 32", r->source->name, f->bits);
     case TAG_FLOAT:
         if (f->bits == 32 || f->bits == 64) return ENG_OK;
-        return eng_fail(err, ENG_E_FORMAT, "%s: float samples of %u bits, expected 32 or 64", r->name, f->bits);
+        return eng_fail(err, ENG_E_FORMAT, "%s: float samples of %u bits, expected 32 or 64", r->source->name, f->bits);
     case TAG_ALAW:
     case TAG_MULAW:
         if (f->bits == 8) return ENG_OK;
-        return eng_fail(err, ENG_E_FORMAT, "%s: %s samples of %u bits, expected 8", r->name,
+        return eng_fail(err, ENG_E_FORMAT, "%s: %s samples of %u bits, expected 8", r->source->name,
                         f->tag == TAG_ALAW ? "A-law" : "mu-law", f->bits);
     default:
         return eng_fail(err, ENG_E_UNSUPPORTED,
-                        "%s: WAV codec 0x%04X; PCM, float, A-law and mu-law are read without ffmpeg", r->name, f->tag);
+                        "%s: WAV codec 0x%04X; PCM, float, A-law and mu-law are read without ffmpeg", r->source->name, f->tag);
     }
 }
 
 static eng_status read_format(const wav_reader *r, wav_format *f, eng_error *err)
 {
-    const unsigned char *p = r->bytes + r->fmt;
+    const unsigned char *p = r->fmt;
     if (r->fmt_size < 16)
-        return eng_fail(err, ENG_E_FORMAT, "%s: fmt chunk of %zu bytes, expected at least 16", r->name, r->fmt_size);
-    *f = (wav_format){get16(p), get16(p + 2), get32(p + 4), get16(p + 12), get16(p + 14)};
+        return eng_fail(err, ENG_E_FORMAT, "%s: fmt chunk of %zu bytes, expected at least 16", r->source->name, r->fmt_size);
+    *f = (wav_format){mdl_get16(p), mdl_get16(p + 2), mdl_get32(p + 4), mdl_get16(p + 12), mdl_get16(p + 14)};
     if (f->tag == TAG_EXTENSIBLE) {
         eng_status status = read_extensible(r, f, err);
         if (status) return status;
     }
     if (f->channels < 1 || f->channels > MDL_AUDIO_MAX_CHANNELS)
-        return eng_fail(err, ENG_E_FORMAT, "%s: %u channels, expected 1 to %d", r->name, f->channels,
+        return eng_fail(err, ENG_E_FORMAT, "%s: %u channels, expected 1 to %d", r->source->name, f->channels,
                         MDL_AUDIO_MAX_CHANNELS);
     if (f->rate < RATE_MIN || f->rate > RATE_MAX)
-        return eng_fail(err, ENG_E_FORMAT, "%s: sample rate of %u Hz, expected %d to %d", r->name, f->rate, RATE_MIN,
+        return eng_fail(err, ENG_E_FORMAT, "%s: sample rate of %u Hz, expected %d to %d", r->source->name, f->rate, RATE_MIN,
                         RATE_MAX);
     eng_status status = check_bits(r, f, err);
     if (status) return status;
     unsigned expected = f->channels * ((f->bits + 7) / 8);
     if (f->block_align != expected)
-        return eng_fail(err, ENG_E_FORMAT, "%s: block align of %u bytes; %u channel%s of %u bits need %u", r->name,
+        return eng_fail(err, ENG_E_FORMAT, "%s: block align of %u bytes; %u channel%s of %u bits need %u", r->source->name,
                         f->block_align, f->channels, f->channels == 1 ? "" : "s", f->bits, expected);
     return ENG_OK;
 }
 
-/* ---- Samples ---- */
-
-/* G.711: sign, 3-bit exponent, 4-bit mantissa; the results are on the 16-bit scale that everybody uses. */
-static float decode_mulaw(unsigned code)
+static mdl_pcm_format sample_format(const wav_format *f)
 {
-    code = ~code & 0xFF;
-    int magnitude = (int)((((code & 0x0F) << 3) + 0x84) << (code >> 4 & 7)) - 0x84;
-    return (float)(code & 0x80 ? -magnitude : magnitude) / 32768.0f;
-}
-
-static float decode_alaw(unsigned code)
-{
-    code ^= 0x55;
-    unsigned exponent = code >> 4 & 7, mantissa = (code & 0x0F) << 4;
-    int magnitude = (int)(exponent ? (mantissa + 0x108) << (exponent - 1) : mantissa + 8);
-    return (float)(code & 0x80 ? magnitude : -magnitude) / 32768.0f;
-}
-
-/* One channel: count samples, step bytes apart. */
-static void decode_pcm(const unsigned char *p, size_t step, size_t bytes, float *out, size_t count)
-{
-    switch (bytes) {
-    case 1:
-        for (size_t i = 0; i < count; i++) out[i] = (float)((int)p[i * step] - 128) / 128.0f;
-        break;
-    case 2:
-        for (size_t i = 0; i < count; i++) out[i] = (float)(int16_t)get16(p + i * step) / 32768.0f;
-        break;
-    case 3:
-        for (size_t i = 0; i < count; i++) {
-            const unsigned char *s = p + i * step;
-            uint32_t upper = (uint32_t)get16(s) << 8 | (uint32_t)s[2] << 24;
-            out[i] = (float)((int32_t)upper / 256) / 8388608.0f;
-        }
-        break;
-    default:
-        for (size_t i = 0; i < count; i++) out[i] = (float)(int32_t)get32(p + i * step) / 2147483648.0f;
-        break;
+    static const mdl_pcm_format integers[] = {MDL_PCM_NONE, MDL_PCM_U8, MDL_PCM_S16, MDL_PCM_S24, MDL_PCM_S32};
+    switch (f->tag) {
+    case TAG_PCM: return integers[(f->bits + 7) / 8];
+    case TAG_FLOAT: return f->bits == 32 ? MDL_PCM_F32 : MDL_PCM_F64;
+    default: return f->tag == TAG_ALAW ? MDL_PCM_ALAW : MDL_PCM_MULAW;
     }
 }
 
-static void decode_float(const unsigned char *p, size_t step, size_t bytes, float *out, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (bytes == 4) {
-            uint32_t bits = get32(p + i * step);
-            memcpy(&out[i], &bits, sizeof bits);
-        } else {
-            uint64_t bits = get64(p + i * step);
-            double value;
-            memcpy(&value, &bits, sizeof bits);
-            out[i] = (float)value;
-        }
-    }
-}
+/* ---- Together ---- */
 
-static void decode_g711(const unsigned char *p, size_t step, bool alaw, float *out, size_t count)
+eng_status mdl_wav_header(mdl_source *source, mdl_pcm *out, eng_error *err)
 {
-    float table[256];
-    for (unsigned i = 0; i < 256; i++) table[i] = alaw ? decode_alaw(i) : decode_mulaw(i);
-    for (size_t i = 0; i < count; i++) out[i] = table[p[i * step]];
-}
-
-static eng_status decode_samples(const wav_reader *r, const wav_format *f, mdl_audio *a, eng_error *err)
-{
-    size_t bytes = (f->bits + 7) / 8;
-    for (size_t c = 0; c < a->channels; c++) {
-        const unsigned char *p = r->bytes + r->data + c * bytes;
-        float *out = a->data + c * a->stride;
-        if (f->tag == TAG_PCM)
-            decode_pcm(p, f->block_align, bytes, out, a->samples);
-        else if (f->tag == TAG_FLOAT)
-            decode_float(p, f->block_align, bytes, out, a->samples);
-        else
-            decode_g711(p, f->block_align, f->tag == TAG_ALAW, out, a->samples);
-        if (f->tag != TAG_FLOAT) continue;
-        for (size_t i = 0; i < a->samples; i++)
-            if (!isfinite(out[i]))
-                return eng_fail(err, ENG_E_FORMAT, "%s: sample %zu of channel %zu is not finite", r->name, i, c);
-    }
+    unsigned char head[12];
+    size_t got = 0;
+    wav_reader r = {.source = source};
+    wav_format f = {0};
+    eng_status status = mdl_source_seek(source, 0, err);
+    if (!status) status = mdl_source_take(source, head, sizeof head, &got, err);
+    if (status) return status;
+    if (!mdl_wav_detect(head, got))
+        return eng_fail(err, ENG_E_FORMAT, "%s: not a WAV file: it does not begin with RIFF, RF64 or BW64 and WAVE",
+                        source->name);
+    r.is_64 = memcmp(head, "RIFF", 4) != 0;
+    r.riff_size = mdl_get32(head + 4);
+    status = find_chunks(&r, err);
+    if (!status) status = read_format(&r, &f, err);
+    if (!status) status = mdl_source_seek(source, r.data, err);
+    if (status) return status;
+    *out = (mdl_pcm){sample_format(&f), f.channels, f.rate, r.data_size, r.may_end};
     return ENG_OK;
+}
+
+/* All of it to a, whose rate, channels and number of samples are known. */
+static eng_status read_all(mdl_pcm_reader *reader, mdl_audio *a, eng_error *err)
+{
+    const char *name = reader->source->name;
+    size_t count;
+    if (!eng_add_size(a->samples, STRIDE_UNIT - 1, &a->stride)) return eng_fail(err, ENG_E_MEMORY, "%s: too long", name);
+    a->stride -= a->stride % STRIDE_UNIT;
+    if (!eng_mul_size(a->stride, a->channels, &count)) return eng_fail(err, ENG_E_MEMORY, "%s: too long", name);
+    a->data = eng_alloc(count, sizeof *a->data);
+    if (!a->data)
+        return eng_fail(err, ENG_E_MEMORY, "%s: out of memory for %zu samples of %zu channels", name, a->samples,
+                        a->channels);
+    eng_status status = ENG_OK;
+    for (size_t at = 0, got = 1; got && at < a->samples && !status; at += got) {
+        float *channel[MDL_AUDIO_MAX_CHANNELS];
+        for (size_t c = 0; c < a->channels; c++) channel[c] = a->data + c * a->stride + at;
+        status = mdl_pcm_read(reader, a->samples - at, channel, &got, err);
+    }
+    return status;
 }
 
 eng_status mdl_wav_decode(const char *name, const void *bytes, size_t size, mdl_audio *out, eng_error *err)
 {
     *out = (mdl_audio){0};
-    if (!mdl_wav_detect(bytes, size))
-        return eng_fail(err, ENG_E_FORMAT, "%s: not a WAV file: it does not begin with RIFF, RF64 or BW64 and WAVE",
-                        name);
-    wav_reader r = {.name = name, .bytes = bytes, .size = size};
-    wav_format f = {0};
-    eng_status status = find_chunks(&r, err);
+    mdl_source source;
+    mdl_pcm pcm;
+    mdl_source_init_memory(&source, name, bytes, size);
+    eng_status status = mdl_wav_header(&source, &pcm, err);
     if (status) return status;
-    status = read_format(&r, &f, err);
-    if (status) return status;
-
-    /* An incomplete last frame is dropped: a recorder that was killed leaves one. */
-    mdl_audio a = {.channels = f.channels, .samples = r.data_size / f.block_align, .rate = f.rate};
-    size_t count;
-    if (!eng_add_size(a.samples, STRIDE_UNIT - 1, &a.stride)) return eng_fail(err, ENG_E_MEMORY, "%s: too long", name);
-    a.stride -= a.stride % STRIDE_UNIT;
-    if (!eng_mul_size(a.stride, a.channels, &count)) return eng_fail(err, ENG_E_MEMORY, "%s: too long", name);
-    a.data = eng_alloc(count, sizeof *a.data);
-    if (!a.data)
-        return eng_fail(err, ENG_E_MEMORY, "%s: out of memory for %zu samples of %zu channels", name, a.samples,
-                        a.channels);
-    status = decode_samples(&r, &f, &a, err);
+    mdl_pcm_reader reader;
+    mdl_audio a = {.channels = pcm.channels, .samples = (size_t)pcm.size / mdl_pcm_frame(&pcm), .rate = pcm.rate};
+    status = mdl_pcm_open(&reader, &source, &pcm, err);
+    if (!status) status = read_all(&reader, &a, err);
+    mdl_pcm_close(&reader);
     if (status)
         mdl_audio_free(&a);
     else

@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/memory.h"
 #include "model/audio/child.h"
 #include "model/audio/ffmpeg.h"
+#include "model/audio/wav.h"
 #include "tests/support/audio_files.h"
 #include "tests/support/files.h"
 #include "tests/support/support.h"
@@ -37,14 +37,38 @@ static void leave_folder(void)
 
 TestSuite(child, .init = enter_folder, .fini = leave_folder);
 
+/* What ffmpeg writes, all of it, decoded. */
+static eng_status decode_input(const mdl_ffmpeg_input *in, mdl_audio *a, eng_error *err)
+{
+    mdl_ffmpeg *f;
+    bytes all = {.data = NULL};
+    *a = (mdl_audio){.data = NULL};
+    *err = (eng_error){ENG_OK, ""};
+    eng_status status = mdl_ffmpeg_open(in, &f, err);
+    if (status) {
+        cr_assert_null(f);
+        return status;
+    }
+    for (size_t got = 1; got && !status;) {
+        unsigned char block[5000];
+        status = mdl_ffmpeg_read(f, block, sizeof block, &got, err);
+        if (!status) bytes_add(&all, block, got);
+    }
+    if (status) eng_fail_prefix(err, "%s", in->name);
+    if (!status) status = mdl_ffmpeg_end(f, err);
+    if (!status) status = mdl_wav_decode(in->name, all.data, all.size, a, err);
+    mdl_ffmpeg_close(f);
+    bytes_free(&all);
+    return status;
+}
+
 /* Decodes a.wav with what is ffmpeg now, from the open file. */
 static eng_status decode(double patience, mdl_audio *a, eng_error *err)
 {
     int fd = open("a.wav", O_RDONLY | O_CLOEXEC);
     cr_assert(fd >= 0);
-    mdl_ffmpeg_input in = {"a.wav", fd, "fLaC", 4, patience};
-    *err = (eng_error){ENG_OK, ""};
-    eng_status status = mdl_ffmpeg_decode(&in, a, err);
+    mdl_ffmpeg_input in = {.name = "a.wav", .file = fd, .bytes = "fLaC", .size = 4, .patience = patience};
+    eng_status status = decode_input(&in, a, err);
     close(fd);
     return status;
 }
@@ -109,10 +133,10 @@ Test(child, is_given_bytes_alone)
     int fd = open("a.wav", O_RDONLY), other = open("a.wav", O_RDONLY | O_CLOEXEC);
     cr_assert(fd >= 0 && dup2(fd, 77) == 77); /* one that is not closed by itself when a program is run */
     cr_assert_eq(lseek(other, 50, SEEK_SET), 50);
-    mdl_ffmpeg_input in = {"somewhere/a.wav", other, "fLaC", 4, 0};
+    mdl_ffmpeg_input in = {.name = "somewhere/a.wav", .file = other, .bytes = "fLaC", .size = 4};
     mdl_audio a;
     eng_error err;
-    cr_assert_eq(mdl_ffmpeg_decode(&in, &a, &err), ENG_OK, "%s", err.message);
+    cr_assert_eq(decode_input(&in, &a, &err), ENG_OK, "%s", err.message);
     cr_assert_eq(a.samples, 100000);
     mdl_audio_free(&a);
     bytes files = bytes_read("files"), arguments = bytes_read("arguments");
@@ -202,10 +226,10 @@ Test(child, one_that_goes_in_a_circle, .timeout = 300)
         lseek(fd, lseek(fd, 0, SEEK_CUR) == 1000 ? 0 : 1000, SEEK_SET);
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    mdl_ffmpeg_input in = {"a.wav", fd, "fLaC", 4, 2};
+    mdl_ffmpeg_input in = {.name = "a.wav", .file = fd, .bytes = "fLaC", .size = 4, .patience = 2};
     mdl_audio a;
     eng_error err;
-    eng_status status = mdl_ffmpeg_decode(&in, &a, &err);
+    eng_status status = decode_input(&in, &a, &err);
     kill(seeker, SIGKILL);
     cr_assert_eq(waitpid(seeker, NULL, 0), seeker);
     cr_assert_eq(status, ENG_E_IO);
@@ -232,12 +256,21 @@ Test(child, one_that_writes_too_much, .timeout = 300)
             char number[32];
             snprintf(number, sizeof number, "%zu", limits[i] + more);
             const char *arguments[] = {"head", "-c", number, "/dev/zero", NULL};
-            mdl_child_result r;
+            mdl_child *c;
             eng_error err = {ENG_OK, ""};
-            eng_status status = mdl_child_run(&(mdl_child){arguments, input, limits[i], 60}, &r, &err);
+            cr_assert_eq(mdl_child_start(&(mdl_child_program){arguments, input, limits[i], 60}, &c, &err), ENG_OK);
+            eng_status status = ENG_OK;
+            size_t size = 0;
+            for (size_t got = 1; got && !status; size += got) {
+                char block[1 << 12];
+                status = mdl_child_read(c, block, 1 + (size * 7 + i) % sizeof block, &got, &err);
+            }
             cr_assert_eq(status, more ? ENG_E_MEMORY : ENG_OK, "%s bytes of %zu: %s", number, limits[i], err.message);
-            cr_assert_eq(r.size, more ? 0 : limits[i]);
-            eng_free(r.output);
+            cr_assert_eq(size, limits[i] + more);
+            int exit_status = -1;
+            if (!more) cr_assert_eq(mdl_child_end(c, &exit_status, &err), ENG_OK);
+            cr_assert_eq(exit_status, more ? -1 : 0);
+            mdl_child_close(c);
         }
     close(input);
 }

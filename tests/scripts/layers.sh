@@ -2,7 +2,7 @@
 # Checks the libraries' symbols against the layering kernels <- engine <- weights <- model <- tools:
 # - a library defines only names with its own prefix, and needs ours from its own and lower layers only;
 # - it has no writable data: no global state;
-# - it does not print or exit, save where eng_abort lives, which ends the process on a caller's bug, mdl_child_run, whose
+# - it does not print or exit, save where eng_abort lives, which ends the process on a caller's bug, mdl_child_start, whose
 #   child ends itself when it cannot become a program, and tool_options_start, which a main begins with;
 # - it takes heap memory through eng_alloc and its kin alone.
 #
@@ -39,7 +39,7 @@ for pair in "$@"; do
     kernels) own='kern_' lower='' ;;
     engine) own='eng_' lower='kern_' ;;
     weights) own='wts_' lower='kern_|eng_' ;;
-    model) own='(mdl_|wlm_)' lower='kern_|eng_|wts_' printer=mdl_child_run ;;
+    model) own='(mdl_|wlm_)' lower='kern_|eng_|wts_' printer=mdl_child_start ;;
     tools) own='(tool_|train_)' lower='kern_|eng_|wts_|mdl_|wlm_' printer=tool_options_start ;;
     *) check "$pair" "unknown layer" && continue ;;
     esac
