@@ -139,7 +139,8 @@ Test(output_schema, lines_as_written)
         tool_output_spec spec = {.format = TOOL_JSONL, .path = "out", .list = &l, .classes = classes,
                                  .class_count = backbone ? 0 : 2, .values = values && !backbone, .channels = channels,
                                  .segments = segments, .speakers = segments, .texts = kind & 32, .logits = logs};
-        tool_result r[2] = {{.segment = segments, .start = 0, .end = 7200.25, .speaker = "S", .scores = scores, .logits = logits},
+        tool_result r[2] = {{.segment = segments, .start = 0, .end = 7200.25, .speaker = "S", .scores = scores,
+                             .logits = logits},
                             {.channel = TOOL_NO_CHANNEL, .error = "bad"}};
         tool_output *o;
         cr_assert_eq(tool_output_open(&spec, &o, &err), ENG_OK, "%s", err.message);
