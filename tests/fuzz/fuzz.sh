@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 golden=$root/tests/golden
 failed=0 passed=0
 
-mkdir -p "$work/json" "$work/checkpoint" "$work/pickle" "$work/crashes"
+mkdir -p "$work/json" "$work/checkpoint" "$work/pickle" "$work/segments" "$work/crashes"
 cp "$golden"/large/config.json "$work/json/"
 # seeds: headers and pickles alone, as mutating hundreds of kilobytes of numbers teaches nothing
 for f in "$golden"/*/model.safetensors; do
@@ -39,6 +39,14 @@ fi
 printf '\x80\x02}(X\x01\0\0\0tctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0' >"$work/pickle/a"
 printf '0X\x03\0\0\0cpuK\x10tQK\0K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\n)RtRX\x01\0\0\0x]q\x01(K\x01h\x01eu.' >>"$work/pickle/a"
 
+# segments: the first byte is the format
+printf '1file,start,end,text\n"a,b",0 days 00:00:01,2.5,"x"\n' >"$work/segments/csv"
+printf '3SPEAKER call 1 10.50 0.1 <NA> <NA> Ann 0.9 <NA>\nLEXEME call\n' >"$work/segments/rttm"
+printf '40.0\t1.5\thello\n\\\t1\t2\n' >"$work/segments/labels"
+printf '5"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "t" 0 1 1 0 1 "a ""b"""' >"$work/segments/textgrid"
+printf '6WEBVTT\n\nNOTE x\n\na\n00:01.000 --> 00:02.500\n<v Ann>Yes &amp; <i>no</i>\nb\n' >"$work/segments/vtt"
+printf '71\n00:00:01,000 --> 00:00:02,500\n<i>Yes</i>\n{\\an8}b\n2\n' >"$work/segments/srt"
+
 # run NAME SOURCE SEEDS FLAGS...
 run() {
     local name=$1 source=$2 seeds=$3
@@ -60,6 +68,7 @@ run json json.c json
 # the builders of tests/support/files.c report failures through Criterion
 run checkpoint checkpoint.c checkpoint "$root/tests/support/files.c" -lcriterion
 run pickle checkpoint.c pickle -DFUZZ_PICKLE "$root/tests/support/files.c" -lcriterion
+run segments segments.c segments "$root"/tools/common/segments/*.c "$root"/tools/common/{table,text}.c
 if [ -n "$(ls -A "$work/crashes")" ]; then
     mkdir -p fuzz-crashes
     cp "$work"/crashes/* fuzz-crashes/

@@ -3,21 +3,20 @@
 #include <string.h>
 
 /* Our own members and columns; a list's columns keep clear of all of them, whichever are in use, so that their names do
- * not depend on the options. */
+ * not depend on the options. Those of segments and values (start, end, speaker, text, values) are names that
+ * lists have, too: of them lists keep clear only where they are in use. */
 static const char *const own_names[] = {"file", "channel", "label", "score", "scores", "logits", "error"};
-
-static bool is_own_name(const char *name)
-{
-    for (size_t i = 0; i < sizeof own_names / sizeof *own_names; i++)
-        if (strcmp(name, own_names[i]) == 0) return true;
-    return false;
-}
 
 static bool is_among(const char *name, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
+}
+
+static bool is_own_name(const tool_columns *c, const char *name)
+{
+    return is_among(name, own_names, sizeof own_names / sizeof *own_names) || is_among(name, c->more, c->more_count);
 }
 
 /* prefix + name in c's memory; NULL when out of memory. */
@@ -40,7 +39,7 @@ static eng_status name_classes(tool_columns *c, eng_error *err)
         if (is_among(name, c->own, i))
             return eng_fail(err, ENG_E_MISMATCH, "the model has two classes named '%s'", name);
         while (name &&
-               (is_own_name(name) || (name != c->own[i] && is_among(name, c->own, c->class_count))))
+               (is_own_name(c, name) || (name != c->own[i] && is_among(name, c->own, c->class_count))))
             name = prefixed(c, "score.", name);
         if (!name) return eng_fail(err, ENG_E_MEMORY, "out of memory for the output's columns");
         c->classes[i] = name;
@@ -50,7 +49,7 @@ static eng_status name_classes(tool_columns *c, eng_error *err)
 
 static bool is_taken(const tool_columns *c, const char *name)
 {
-    if (is_own_name(name) || is_among(name, c->classes, c->class_count)) return true;
+    if (is_own_name(c, name) || is_among(name, c->classes, c->class_count)) return true;
     return strncmp(name, "logit.", 6) == 0 && is_among(name + 6, c->own, c->class_count);
 }
 
@@ -70,10 +69,10 @@ static eng_status name_list(tool_columns *c, const tool_list *list, eng_error *e
     return ENG_OK;
 }
 
-eng_status tool_columns_init(tool_columns *c, size_t class_count, const char *const *classes, const tool_list *list,
-                             eng_error *err)
+eng_status tool_columns_init(tool_columns *c, size_t class_count, const char *const *own, size_t more_count,
+                             const char *const *more, const tool_list *list, eng_error *err)
 {
-    *c = (tool_columns){.own = classes, .class_count = class_count};
+    *c = (tool_columns){.own = own, .class_count = class_count, .more = more, .more_count = more_count};
     eng_arena_init(&c->memory);
     eng_status status = name_classes(c, err);
     return status ? status : name_list(c, list, err);

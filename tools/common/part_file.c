@@ -44,31 +44,72 @@ eng_status tool_part_file_write(tool_part_file *f, const char *bytes, size_t siz
     return ENG_OK;
 }
 
-eng_status tool_part_file_open(tool_part_file *f, const char *path, eng_error *err)
+eng_status tool_part_file_name(tool_part_file *f, const char *path, eng_error *err)
 {
     *f = (tool_part_file){.fd = -1};
     f->is_stdout = !path || strcmp(path, "-") == 0;
     f->name = eng_strdup(f->is_stdout ? "standard output" : path);
     if (!f->name) return eng_fail(err, ENG_E_MEMORY, "out of memory");
+    struct stat info;
+    bool exists = !f->is_stdout && stat(path, &info) == 0;
+    if (f->is_stdout || (exists && !S_ISREG(info.st_mode))) return ENG_OK;
+    char buffer[PATH_MAX];
+    char *target = exists ? realpath(path, buffer) : NULL; /* a link stays one: the file behind it is replaced */
+    f->final = eng_strdup(target ? target : path);
+    size_t size = f->final ? strlen(f->final) + sizeof ".part" : 0;
+    f->part = eng_alloc(size, 1);
+    if (!f->final || !f->part) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
+    snprintf(f->part, size, "%s.part", f->final);
+    return ENG_OK;
+}
+
+eng_status tool_part_file_open(tool_part_file *f, const char *path, eng_error *err)
+{
+    eng_status status = tool_part_file_name(f, path, err);
+    if (status) return status;
     if (f->is_stdout) {
         f->fd = STDOUT_FILENO;
         return ENG_OK;
     }
-    struct stat info;
-    bool exists = stat(path, &info) == 0;
-    if (exists && !S_ISREG(info.st_mode)) {
-        f->fd = open(path, O_WRONLY | O_CLOEXEC);
-    } else {
-        char buffer[PATH_MAX];
-        char *target = exists ? realpath(path, buffer) : NULL; /* a link stays one: the file behind it is replaced */
-        f->final = eng_strdup(target ? target : path);
-        size_t size = f->final ? strlen(f->final) + sizeof ".part" : 0;
-        f->part = eng_alloc(size, 1);
-        if (!f->final || !f->part) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
-        snprintf(f->part, size, "%s.part", f->final);
-        f->fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    }
+    f->fd = f->part ? open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : open(path, O_WRONLY | O_CLOEXEC);
     if (f->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part ? f->part : path, strerror(errno));
+    return ENG_OK;
+}
+
+/* FILE's first `keep` bytes into FILE.part. */
+static eng_status copy_final(tool_part_file *f, uint64_t keep, eng_error *err)
+{
+    enum { STEP = 1 << 16 };
+    int from = open(f->final, O_RDONLY | O_CLOEXEC);
+    if (from < 0) return eng_fail(err, ENG_E_IO, "%s: cannot open: %s", f->final, strerror(errno));
+    char *block = eng_alloc(STEP, 1);
+    eng_status status = block ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "%s: out of memory", f->name);
+    while (keep && !status) {
+        ssize_t n = read(from, block, keep < STEP ? (size_t)keep : STEP);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) status = eng_fail(err, ENG_E_IO, "%s: cannot read: %s", f->final, strerror(errno));
+        else if (n == 0) status = eng_fail(err, ENG_E_IO, "%s: shrank while it was read", f->final);
+        else status = tool_part_file_write(f, block, (size_t)n, err);
+        keep -= n > 0 ? (uint64_t)n : 0;
+    }
+    eng_free(block);
+    close(from);
+    return status;
+}
+
+eng_status tool_part_file_continue(tool_part_file *f, const char *path, uint64_t keep, bool complete, eng_error *err)
+{
+    eng_status status = tool_part_file_name(f, path, err);
+    if (status) return status;
+    if (!f->part) return eng_fail(err, ENG_E_USAGE, "%s: is no file that could be gone on with", f->name);
+    f->fd = open(f->part, O_WRONLY | O_CLOEXEC | (complete ? O_CREAT | O_TRUNC : 0), 0666);
+    if (f->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
+    if (complete) return copy_final(f, keep, err);
+    struct stat info;
+    if (fstat(f->fd, &info) != 0 || info.st_size < 0 || (uint64_t)info.st_size < keep)
+        return eng_fail(err, ENG_E_IO, "%s: shrank after it was read", f->part);
+    if (ftruncate(f->fd, (off_t)keep) != 0 || lseek(f->fd, 0, SEEK_END) < 0)
+        return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
     return ENG_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/error.h"
 
@@ -17,9 +18,17 @@ typedef struct tool_part_file {
     char *part;
 } tool_part_file;
 
+/* Finds the names alone, without touching a file: final and part are NULL for standard output and what is no regular
+ * file. tool_part_file_abandon in any case. */
+eng_status tool_part_file_name(tool_part_file *f, const char *path, eng_error *err);
+
 /* path NULL or "-": standard output. ENG_E_IO when it cannot be written. tool_part_file_abandon, also where this fails,
  * or tool_part_file_close. */
 eng_status tool_part_file_open(tool_part_file *f, const char *path, eng_error *err);
+
+/* Goes on behind the first `keep` bytes of FILE.part, or, complete, of FILE, of which they are copied: FILE stays until the
+ * end. ENG_E_USAGE for standard output and what is no regular file, ENG_E_IO also when there are fewer bytes. */
+eng_status tool_part_file_continue(tool_part_file *f, const char *path, uint64_t keep, bool complete, eng_error *err);
 
 /* In one write where the system takes it. ENG_E_IO when it cannot be written (disk full, pipe closed: without a
  * signal). */

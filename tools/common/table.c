@@ -222,24 +222,30 @@ static eng_status take_rows(cursor *c, tool_table *t, eng_error *err)
     return ENG_OK;
 }
 
-/* Reads the file into t->text and sets c to its beginning, behind a byte order mark. */
+/* Sets c to the beginning of t->text, behind a byte order mark. */
+static void begin(const char *path, char separator, const tool_table *t, size_t size, cursor *c)
+{
+    *c = (cursor){path, t->text, t->text + size, 1, separator};
+    if (size >= 3 && memcmp(t->text, "\xEF\xBB\xBF", 3) == 0) c->at += 3;
+}
+
+/* Reads the file into t->text and sets c to its beginning. */
 static eng_status open_table(const char *path, char separator, tool_table *t, cursor *c, eng_error *err)
 {
     size_t size = 0;
     *t = (tool_table){0};
     eng_status status = read_text(path, &t->text, &size, err);
-    if (status) return status;
-    *c = (cursor){path, t->text, t->text + size, 1, separator};
-    if (size >= 3 && memcmp(t->text, "\xEF\xBB\xBF", 3) == 0) c->at += 3;
-    return ENG_OK;
+    if (!status) begin(path, separator, t, size, c);
+    return status;
 }
 
-eng_status tool_table_read(const char *path, char separator, tool_table *out, eng_error *err)
+eng_status tool_table_parse(const char *path, char *text, size_t size, char separator, tool_table *out, eng_error *err)
 {
-    tool_table t;
+    tool_table t = {.text = text};
     cursor c;
     *out = (tool_table){0};
-    eng_status status = open_table(path, separator, &t, &c, err);
+    eng_status status = refuse_nul(path, text, size, err);
+    begin(path, separator, &t, size, &c);
     if (!status) status = take_header(&c, &t, err);
     if (!status) status = take_rows(&c, &t, err);
     if (status)
@@ -247,6 +253,15 @@ eng_status tool_table_read(const char *path, char separator, tool_table *out, en
     else
         *out = t;
     return status;
+}
+
+eng_status tool_table_read(const char *path, char separator, tool_table *out, eng_error *err)
+{
+    char *text;
+    size_t size = 0;
+    *out = (tool_table){0};
+    eng_status status = read_text(path, &text, &size, err);
+    return status ? status : tool_table_parse(path, text, size, separator, out, err);
 }
 
 eng_status tool_table_read_lines(const char *path, const char *column, tool_table *out, eng_error *err)

@@ -24,6 +24,10 @@ typedef struct tool_table {
  * are never closed or closed too early, NUL bytes: ENG_E_FORMAT with file and line. *out is the caller's to free. */
 eng_status tool_table_read(const char *path, char separator, tool_table *out, eng_error *err);
 
+/* The same of text that is there already, [size] and a NUL behind it, a block of eng_alloc which this takes in any case.
+ * path is for messages. */
+eng_status tool_table_parse(const char *path, char *text, size_t size, char separator, tool_table *out, eng_error *err);
+
 /* Reads a file of lines as a table with the one column `column`: nothing is quoted, '#' means nothing. */
 eng_status tool_table_read_lines(const char *path, const char *column, tool_table *out, eng_error *err);
 

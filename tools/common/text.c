@@ -65,6 +65,45 @@ void tool_text_size(tool_text *t, size_t value)
     tool_text_string(t, digits);
 }
 
+void tool_text_seconds(tool_text *t, double seconds)
+{
+    char digits[64];
+    int n = snprintf(digits, sizeof digits, "%.6f", seconds);
+    if (n <= 0 || (size_t)n >= sizeof digits) { /* no time: 10^50 s and more */
+        t->failed = true;
+        return;
+    }
+    while (digits[n - 1] == '0' && digits[n - 2] != '.') n--;
+    digits[n] = 0;
+    tool_text_string(t, strcmp(digits, "-0.0") == 0 ? "0.0" : digits);
+}
+
+size_t tool_utf8_length(const char *s, size_t left)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    if (!left) return 0;
+    if (u[0] < 0x80) return 1;
+    size_t length = u[0] >= 0xF0 ? 4 : u[0] >= 0xE0 ? 3 : 2;
+    if (u[0] < 0xC2 || u[0] > 0xF4 || left < length) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((u[i] & 0xC0) != 0x80) return 0;
+    /* Longer than needed, surrogates, beyond U+10FFFF. */
+    if ((u[0] == 0xE0 && u[1] < 0xA0) || (u[0] == 0xED && u[1] > 0x9F) || (u[0] == 0xF0 && u[1] < 0x90) ||
+        (u[0] == 0xF4 && u[1] > 0x8F))
+        return 0;
+    return length;
+}
+
+void tool_text_utf8(tool_text *t, const char *s)
+{
+    for (size_t left = strlen(s); left;) {
+        size_t n = tool_utf8_length(s, left);
+        tool_text_bytes(t, n ? s : "\xEF\xBF\xBD", n ? n : 3);
+        s += n ? n : 1;
+        left -= n ? n : 1;
+    }
+}
+
 void tool_text_csv(tool_text *t, const char *s)
 {
     if (!strpbrk(s, ",\"\r\n")) {

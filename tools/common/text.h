@@ -20,6 +20,15 @@ void tool_text_string(tool_text *t, const char *s);
 void tool_text_float(tool_text *t, float value);
 void tool_text_size(tool_text *t, size_t value);
 
+/* Seconds: the shortest decimal that is right to a microsecond, with one digit behind the point at least: 0.0, 12.5. */
+void tool_text_seconds(tool_text *t, double seconds);
+
+/* s with U+FFFD for every byte that is not UTF-8. */
+void tool_text_utf8(tool_text *t, const char *s);
+
+/* How many bytes the UTF-8 sequence at s has (RFC 3629), of `left` that are there; 0 where there is none. */
+size_t tool_utf8_length(const char *s, size_t left);
+
 /* s as a JSON string, in quotes; bytes that are not UTF-8 become U+FFFD. */
 void tool_text_json(tool_text *t, const char *s);
 
