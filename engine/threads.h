@@ -28,7 +28,8 @@ void eng_pool_run(eng_pool *pool, size_t tasks, eng_task_fn fn, void *arg);
 
 /* From now on *stop (NULL: nothing), which another thread may set, calls off what the pool runs: tasks that have not begun by
  * then are left out, and what they should have written is undefined. Whether any may have been, eng_pool_stopped says: once
- * it does, it does so until the pool watches anew, also when *stop is taken back. Both for the thread that runs the pool. */
+ * it does, it does so until the pool watches anew, also when *stop is taken back. eng_pool_watch is for the thread that runs the pool,
+ * between runs; eng_pool_stopped also for its tasks. */
 void eng_pool_watch(eng_pool *pool, const atomic_bool *stop);
 bool eng_pool_stopped(eng_pool *pool);
 

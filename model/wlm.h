@@ -200,8 +200,8 @@ WLM_API int wlm_run(wlm_model *model, size_t n, const wlm_input *inputs, unsigne
 /* ---- Cancelling ---- */
 
 /* Something by which one thread ends what others run (wlm_run_options.cancel), as many as are given it. The calls return
- * WLM_E_CANCELLED within some tens of milliseconds, and their models can be used again. Free with wlm_cancel_free, after the
- * last of the calls. */
+ * WLM_E_CANCELLED when the parts of a layer that they are at are done, and their models can be used again. Free with
+ * wlm_cancel_free, after the last of the calls. */
 WLM_API int wlm_cancel_new(wlm_cancel **out, wlm_error *err);
 WLM_API void wlm_cancel_free(wlm_cancel *cancel);
 
