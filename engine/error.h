@@ -11,7 +11,8 @@ typedef enum eng_status {
     ENG_E_MISSING,     /* something required is not there */
     ENG_E_MISMATCH,    /* there, but of another shape, type or value than expected */
     ENG_E_UNSUPPORTED, /* valid, but not something this project does */
-    ENG_E_USAGE        /* the caller asked for something impossible */
+    ENG_E_USAGE,       /* the caller asked for something impossible */
+    ENG_E_CANCELLED    /* the caller called it off */
 } eng_status;
 
 /* message: one line without a newline, for a person: which file or tensor, what was expected, what was found. */

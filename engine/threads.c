@@ -1,7 +1,6 @@
 #include "engine/threads.h"
 
 #include <sched.h>
-#include <stdatomic.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -16,6 +15,8 @@ struct eng_pool {
     void *arg;
     size_t tasks;
     _Atomic size_t next; /* first task that nobody has taken */
+    const atomic_bool *stop; /* NULL: nobody calls off */
+    atomic_bool stopped;     /* stop was seen set */
 #ifndef _OPENMP
     pthread_t *workers; /* [threads - 1]; the caller is worker 0 */
     size_t started;
@@ -39,9 +40,23 @@ size_t eng_cpu_count(void)
 #endif
 }
 
+bool eng_pool_stopped(eng_pool *p)
+{
+    if (!p->stop || !atomic_load_explicit(p->stop, memory_order_relaxed))
+        return atomic_load_explicit(&p->stopped, memory_order_relaxed);
+    atomic_store_explicit(&p->stopped, true, memory_order_relaxed);
+    return true;
+}
+
+void eng_pool_watch(eng_pool *p, const atomic_bool *stop)
+{
+    p->stop = stop;
+    atomic_store_explicit(&p->stopped, false, memory_order_relaxed);
+}
+
 static void take_tasks(eng_pool *p, size_t worker)
 {
-    for (;;) {
+    while (!eng_pool_stopped(p)) {
         size_t task = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
         if (task >= p->tasks) return;
         p->fn(p->arg, task, worker);
@@ -183,7 +198,7 @@ size_t eng_pool_threads(const eng_pool *p)
 void eng_pool_run(eng_pool *p, size_t tasks, eng_task_fn fn, void *arg)
 {
     if (p->threads == 1 || tasks <= 1) {
-        for (size_t i = 0; i < tasks; i++) fn(arg, i, 0);
+        for (size_t i = 0; i < tasks && !eng_pool_stopped(p); i++) fn(arg, i, 0);
         return;
     }
     p->fn = fn;

@@ -4,6 +4,8 @@
 #ifndef ENGINE_THREADS_H
 #define ENGINE_THREADS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/error.h"
@@ -23,6 +25,13 @@ size_t eng_pool_threads(const eng_pool *pool);
 /* Runs fn(arg, i, worker) for every i < tasks and returns when all are done. Not reentrant: a task must not call it, and
  * two threads must not use one pool at the same time. */
 void eng_pool_run(eng_pool *pool, size_t tasks, eng_task_fn fn, void *arg);
+
+/* From now on *stop (NULL: nothing), which another thread may set, calls off what the pool runs: tasks that have not begun by
+ * then are left out, and what they should have written is undefined. Whether any may have been, eng_pool_stopped says: once
+ * it does, it does so until the pool watches anew, also when *stop is taken back. eng_pool_watch is for the thread that runs the pool,
+ * between runs; eng_pool_stopped also for its tasks. */
+void eng_pool_watch(eng_pool *pool, const atomic_bool *stop);
+bool eng_pool_stopped(eng_pool *pool);
 
 /* The worker's scratch arena. A task rewinds it to where it found it. */
 eng_arena *eng_pool_scratch(eng_pool *pool, size_t worker);

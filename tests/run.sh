@@ -48,6 +48,7 @@ missing_packages() {
         have "${pair%%:*}" || echo "${pair#*:}"
     done
     local libraries=(libc6-dev libcriterion-dev)
+    python3 -c 'import numpy' 2>/dev/null || libraries+=(python3-numpy)
     [ "$quick" ] || [ "$host" = aarch64 ] || libraries+=(libc6-dev-arm64-cross)
     for pair in "${libraries[@]}"; do
         dpkg-query -W -f '${Status}' "$pair" 2>/dev/null | grep -q 'ok installed' || echo "$pair"
@@ -55,7 +56,7 @@ missing_packages() {
 }
 
 install_packages() {
-    local wanted=(sox:sox espeak-ng:espeak-ng ffmpeg:ffmpeg opusenc:opus-tools strace:strace)
+    local wanted=(sox:sox espeak-ng:espeak-ng ffmpeg:ffmpeg opusenc:opus-tools strace:strace c++:g++ python3:python3)
     [ "$quick" ] || wanted+=(clang:clang)
     [ "$quick" ] || have qemu-aarch64 || wanted+=(qemu-aarch64-static:qemu-user-static)
     [ "$quick" ] || [ "$host" = aarch64 ] || wanted+=(aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu)
@@ -261,6 +262,19 @@ ranks() {
         run_script "ranks, $mpi" tests/scripts/train_ranks.sh "$builds/$mpi/tools/train" "$builds/gcc/tools/train" "$@" tests
 }
 
+# race: many threads on one model under the thread sanitizer: pools on pthreads, since OpenMP's waits are unknown to it; and
+# tests/plain, because Criterion's processes are, too.
+race() {
+    local fixed=(setarch "$host" -R) # older sanitizers do not know all places where Linux puts a program
+    "${fixed[@]}" true 2>/dev/null || fixed=()
+    targets=tests/test_sharing build race CC=gcc -- -Dwerror=true -Dtests=plain -Dopenmp=disabled \
+        -Dbuildtype=debugoptimized -Db_ndebug=true -Db_sanitize=thread -Db_lundef=false || return
+    echo 'int main(void) { return 0; }' | gcc -fsanitize=thread -x c - -o $builds/race.probe
+    if ! "${fixed[@]}" $builds/race.probe; then skip "the thread sanitizer does not run here" && return; fi
+    TSAN_OPTIONS=halt_on_error=1 WLM_TEST_DATA=tests run_script "thread sanitizer" \
+        "${fixed[@]}" $builds/race/tests/test_sharing
+}
+
 # ---- The run --------------------------------------------------------------------------------------------------------
 
 finish() {
@@ -295,6 +309,9 @@ heading "Address and undefined-behaviour sanitizers, assertions on"
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 build sanitize CC=gcc -- -Dwerror=true -Dtests=enabled -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
     -Db_lundef=false && run_tests sanitize --timeout-multiplier 4 --no-suite portable_units
+
+heading "Thread sanitizer: many threads on one model"
+race
 
 heading "Without OpenMP: plain threads, on one tier, all but the kernels, which have none"
 build pthreads CC=gcc -- -Dwerror=true -Dtests=enabled -Dopenmp=disabled &&

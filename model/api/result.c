@@ -8,6 +8,8 @@ void wlm_result_free(wlm_result *r)
     for (size_t u = 0; r->hidden && u < r->n; u++) eng_free(r->hidden[u]);
     eng_free(r->hidden);
     eng_free(r->frames);
+    eng_free(r->span);
+    eng_free(r->embedding);
     eng_free(r->failure);
     eng_free(r->logits);
     eng_free(r->scores);
@@ -17,6 +19,17 @@ void wlm_result_free(wlm_result *r)
 static bool was_run(const wlm_result *r, size_t u)
 {
     return u < r->n && !(r->failure && r->failure[u].status);
+}
+
+size_t wlm_result_count(const wlm_result *r)
+{
+    return r->n;
+}
+
+void wlm_result_span(const wlm_result *r, size_t u, size_t *begin, size_t *end)
+{
+    *begin = u < r->n ? r->span[u][0] : 0;
+    *end = u < r->n ? r->span[u][1] : 0;
 }
 
 int wlm_result_status(const wlm_result *r, size_t u, wlm_error *err)
@@ -41,6 +54,13 @@ size_t wlm_result_best(const wlm_result *r, size_t u)
     for (size_t i = 1; scores && i < r->labels; i++)
         if (scores[i] > scores[best]) best = i;
     return best;
+}
+
+const float *wlm_result_embedding(const wlm_result *r, size_t u, size_t *size)
+{
+    if (!r->embedding || !was_run(r, u)) return NULL;
+    *size = r->pooled;
+    return r->embedding + u * r->pooled;
 }
 
 const float *wlm_result_hidden_states(const wlm_result *r, size_t u, size_t *states, size_t *frames, size_t *width)

@@ -7,20 +7,13 @@
 #include "model/api/parts.h"
 #include "model/network/forward.h"
 
-/* The inputs of a call that can be run, and where their results go. */
-typedef struct model_run {
-    const wlm_model *model;
-    wlm_result *result;
-    size_t n;
-    mdl_input *input; /* [n] */
-    size_t *place;    /* [n], rising: which utterances of the result they are */
-} model_run;
-
 static eng_status read_input(const wlm_model *w, const wlm_input *input, mdl_input *out, eng_error *err)
 {
     const mdl_config *c = &w->model->config;
     const char *gender = input->gender;
     *out = (mdl_input){input->samples, input->count, -1, input->text};
+    if (mdl_api_check_reserved(input->reserved, sizeof input->reserved / sizeof *input->reserved, "wlm_input", err))
+        return ENG_E_UNSUPPORTED;
     if (c->gender != MDL_COND_NONE && gender) {
         if (strcmp(gender, "female") == 0) out->gender = c->female;
         else if (strcmp(gender, "male") == 0) out->gender = c->male;
@@ -42,7 +35,7 @@ static eng_status fail_one(wlm_result *r, size_t u, unsigned flags, const eng_er
     return ENG_OK;
 }
 
-static eng_status read_inputs(model_run *run, const wlm_input *inputs, unsigned flags, eng_error *err)
+static eng_status read_inputs(mdl_api_run *run, const wlm_input *inputs, unsigned flags, eng_error *err)
 {
     eng_status status = ENG_OK;
     for (size_t u = 0; u < run->result->n && !status; u++) {
@@ -54,45 +47,19 @@ static eng_status read_inputs(model_run *run, const wlm_input *inputs, unsigned 
     return status;
 }
 
-static void keep_hidden(void *arg, mdl_stage stage, size_t index, eng_batch batch, eng_tensor x)
+static eng_status new_result(const wlm_model *w, size_t n, const wlm_input *inputs, wlm_result **out, eng_error *err)
 {
-    const model_run *run = arg;
-    const wlm_result *r = run->result;
-    if (stage != MDL_STAGE_HIDDEN) return;
-    for (size_t i = 0; i < run->n; i++) {
-        size_t frames = eng_batch_frames(batch, i);
-        for (size_t t = 0; t < frames; t++)
-            memcpy(r->hidden[run->place[i]] + (index * frames + t) * r->width, eng_row(x, batch.offset[i] + t),
-                   r->width * sizeof(float));
-    }
-}
-
-static eng_status new_result(const wlm_model *w, size_t n, wlm_result **out, eng_error *err)
-{
-    const mdl_config *c = &w->model->config;
     wlm_result *r = *out = eng_alloc_zero(1, sizeof *r);
     if (!r) return eng_fail(err, ENG_E_MEMORY, "out of memory for the results");
-    *r = (wlm_result){.n = n, .labels = wlm_model_labels(w), .states = c->layers + 1, .width = c->hidden};
-    r->logits = eng_alloc(n * r->labels, sizeof *r->logits);
-    r->scores = eng_alloc(n * r->labels, sizeof *r->scores);
-    if (!r->logits || !r->scores) return eng_fail(err, ENG_E_MEMORY, "out of memory for the results");
-    return ENG_OK;
-}
-
-static eng_status new_hidden(const model_run *run, eng_error *err)
-{
-    wlm_result *r = run->result;
-    r->hidden = eng_alloc_zero(r->n, sizeof *r->hidden);
-    r->frames = eng_alloc_zero(r->n, sizeof *r->frames);
-    if (!r->hidden || !r->frames) return eng_fail(err, ENG_E_MEMORY, "out of memory for the hidden states");
-    for (size_t i = 0; i < run->n; i++) {
-        size_t u = run->place[i], floats;
-        r->frames[u] = mdl_config_frames(&run->model->model->config, run->input[i].count);
-        if (eng_mul_size(r->states * r->width, r->frames[u], &floats)) r->hidden[u] = eng_alloc(floats, sizeof(float));
-        if (!r->hidden[u])
-            return eng_fail(err, ENG_E_MEMORY, "out of memory for hidden states [%zu, %zu, %zu]", r->states,
-                            r->frames[u], r->width);
+    *r = (wlm_result){.n = n, .labels = wlm_model_labels(w), .width = wlm_model_width(w)};
+    size_t outputs;
+    if (eng_mul_size(n, r->labels, &outputs)) {
+        r->logits = eng_alloc(outputs, sizeof *r->logits);
+        r->scores = eng_alloc(outputs, sizeof *r->scores);
     }
+    r->span = eng_alloc_zero(n, sizeof *r->span);
+    if (!r->logits || !r->scores || !r->span) return eng_fail(err, ENG_E_MEMORY, "out of memory for the results");
+    for (size_t u = 0; u < n; u++) r->span[u][1] = inputs[u].count;
     return ENG_OK;
 }
 
@@ -103,6 +70,10 @@ static eng_status check_finite(const wlm_result *r, size_t u, eng_error *err)
             return eng_fail(err, ENG_E_MISMATCH,
                             "hidden state %zu is not finite: the model's weights do not fit (or hold NaN)",
                             i / (r->frames[u] * r->width));
+    for (size_t i = 0; r->embedding && i < r->pooled; i++)
+        if (!isfinite(r->embedding[u * r->pooled + i]))
+            return eng_fail(err, ENG_E_MISMATCH,
+                            "the embedding is not finite: the model's weights do not fit (or hold NaN)");
     for (size_t i = 0; i < r->labels; i++)
         if (!isfinite(r->logits[u * r->labels + i]))
             return eng_fail(err, ENG_E_MISMATCH,
@@ -111,7 +82,7 @@ static eng_status check_finite(const wlm_result *r, size_t u, eng_error *err)
 }
 
 /* Scores of the utterances that were run, whose logits lie one after the other. */
-static eng_status fill_scores(const model_run *run, unsigned flags, eng_error *err)
+static eng_status fill_scores(const mdl_api_run *run, unsigned flags, eng_error *err)
 {
     wlm_result *r = run->result;
     eng_status status = ENG_OK;
@@ -128,15 +99,22 @@ static eng_status fill_scores(const model_run *run, unsigned flags, eng_error *e
     return status;
 }
 
-static eng_status run_model(wlm_model *w, model_run *run, const wlm_input *inputs, unsigned flags, eng_error *err)
+static eng_status run_model(wlm_model *w, mdl_api_run *run, const wlm_input *inputs, eng_error *err)
 {
-    mdl_observer observer = {keep_hidden, run};
-    eng_status status = read_inputs(run, inputs, flags, err);
-    if (!status && flags & WLM_HIDDEN_STATES) status = new_hidden(run, err);
+    const wlm_run_options *o = run->options;
+    mdl_observer observer = {mdl_api_observe, run};
+    bool observes = o->flags & (WLM_HIDDEN_STATES | WLM_EMBEDDINGS) || o->progress;
+    eng_status status = read_inputs(run, inputs, o->flags, err);
+    if (!status) status = mdl_api_keep(run, err);
+    eng_pool_watch(w->pool, o->cancel ? &o->cancel->asked : NULL);
+    if (!status && eng_pool_stopped(w->pool)) status = eng_fail(err, ENG_E_CANCELLED, "cancelled");
     if (!status)
-        status = mdl_forward(w->model, &w->context, run->n, run->input, run->result->logits,
-                             flags & WLM_HIDDEN_STATES ? &observer : NULL, err);
-    return status ? status : fill_scores(run, flags, err);
+        status = mdl_forward(w->model, &w->context, run->n, run->input, run->result->logits, observes ? &observer : NULL,
+                             err);
+    eng_pool_watch(w->pool, NULL);
+    if (!status) status = fill_scores(run, o->flags, err);
+    if (!status && o->progress) o->progress(o->progress_arg, 1);
+    return status;
 }
 
 /* Gives memory back that would be kept for the next call, where a smaller one may need it. */
@@ -150,15 +128,21 @@ static void trim_memory(wlm_model *w)
     }
 }
 
-int wlm_run(wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out, wlm_error *err)
+int wlm_run_with(wlm_model *w, size_t n, const wlm_input *inputs, const wlm_run_options *options, wlm_result **out,
+                 wlm_error *err)
 {
+    static const wlm_run_options none = {0};
     eng_error e = {0};
     *out = NULL;
-    model_run run = {.model = w, .input = eng_alloc(n, sizeof *run.input), .place = eng_alloc(n, sizeof *run.place)};
-    eng_status status = ENG_OK;
-    if (!run.input || !run.place) status = eng_fail(&e, ENG_E_MEMORY, "out of memory for %zu inputs", n);
-    if (!status) status = new_result(w, n, &run.result, &e);
-    if (!status) status = run_model(w, &run, inputs, flags, &e);
+    mdl_api_run run = {.model = w, .options = options ? options : &none};
+    eng_status status = mdl_api_check_run(w, run.options, &e);
+    if (!status) {
+        run.input = eng_alloc(n, sizeof *run.input);
+        run.place = eng_alloc(n, sizeof *run.place);
+        if (!run.input || !run.place) status = eng_fail(&e, ENG_E_MEMORY, "out of memory for %zu inputs", n);
+    }
+    if (!status) status = new_result(w, n, inputs, &run.result, &e);
+    if (!status) status = run_model(w, &run, inputs, &e);
     eng_free(run.input);
     eng_free(run.place);
     if (status == ENG_E_MEMORY) trim_memory(w);
@@ -168,4 +152,9 @@ int wlm_run(wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm
     }
     *out = run.result;
     return WLM_OK;
+}
+
+int wlm_run(wlm_model *w, size_t n, const wlm_input *inputs, unsigned flags, wlm_result **out, wlm_error *err)
+{
+    return wlm_run_with(w, n, inputs, &(wlm_run_options){.flags = flags}, out, err);
 }

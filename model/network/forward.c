@@ -22,6 +22,12 @@ static void observe(const mdl_observer *o, eng_context *ctx, mdl_stage stage, si
     if (o && eng_good(ctx)) o->fn(o->arg, stage, index, batch, x);
 }
 
+/* Fails ctx once the run was called off: tasks were left out, and what they should have made must not be looked at. */
+static void check_stopped(eng_context *ctx)
+{
+    if (eng_good(ctx) && eng_pool_stopped(ctx->pool)) eng_fail(&ctx->error, ENG_E_CANCELLED, "cancelled");
+}
+
 static void take_state(state_sink *s, size_t index, eng_tensor x)
 {
     observe(s->observer, s->ctx, MDL_STAGE_HIDDEN, index, s->batch, x);
@@ -160,6 +166,7 @@ static eng_tensor run_layers(const mdl_model *m, const mdl_training *training, s
             y = turn;
         }
         if (c->pre_norm && i + 1 == c->layers) x = norm_states(m, ctx, x);
+        check_stopped(ctx);
         take_state(sink, i + 1, x);
     }
     return x;
@@ -177,10 +184,12 @@ static eng_tensor encode_frames(const mdl_model *m, eng_context *ctx, eng_batch 
     eng_tensor projected = eng_linear(ctx, normed, &m->feature_projection.w, m->feature_projection.bias, KERN_ACT_NONE,
                                       (eng_tensor){0});
     projected = mdl_dropout(training, ctx, batch, projected, MDL_DRAW_FEATURE, 0);
+    check_stopped(ctx);
     observe(observer, ctx, MDL_STAGE_PROJECTED, 0, batch, projected);
     projected = mdl_spec_augment(m, ctx, batch, training, projected);
     eng_tensor x = embed_positions(m, ctx, batch, projected);
     x = mdl_dropout(training, ctx, batch, x, MDL_DRAW_POSITION, 0);
+    check_stopped(ctx);
     take_state(&sink, 0, x);
     x = run_layers(m, training, &sink, x, projected);
     return c->weighted_sum ? sink.mix.sum : x;
@@ -192,6 +201,7 @@ static eng_tensor logits_of(const mdl_model *m, eng_context *ctx, size_t n, cons
     eng_batch batch = {0};
     mdl_watch_block(training, ctx, 0);
     eng_tensor features = encode_waves(m, ctx, n, inputs, &batch);
+    check_stopped(ctx);
     observe(observer, ctx, MDL_STAGE_CONV, 0, batch, features);
     if (!eng_good(ctx)) return features;
     eng_tensor x = encode_frames(m, ctx, batch, features, training, observer);
@@ -199,6 +209,8 @@ static eng_tensor logits_of(const mdl_model *m, eng_context *ctx, size_t n, cons
     mdl_watch_block(training, ctx, 1 + m->config.layers);
     eng_tensor pooled = mdl_pool(m, ctx, batch, x);
     if (m->config.head == MDL_HEAD_EMOTION) pooled = mdl_condition(m, ctx, inputs, pooled);
+    check_stopped(ctx);
+    observe(observer, ctx, MDL_STAGE_POOLED, 0, batch, pooled);
     return mdl_classify(m, ctx, training, pooled);
 }
 
@@ -216,6 +228,7 @@ eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl
     if (status || n == 0) return status;
     eng_arena_mark mark = eng_arena_save(ctx->arena);
     eng_tensor out = logits_of(m, ctx, n, inputs, NULL, observer);
+    check_stopped(ctx);
     if (eng_good(ctx) && m->config.head != MDL_HEAD_NONE)
         memcpy(logits, out.data, n * m->config.labels * sizeof *logits);
     eng_arena_rewind(ctx->arena, mark);

@@ -17,7 +17,8 @@ typedef struct mdl_input {
 typedef enum mdl_stage {
     MDL_STAGE_CONV,      /* the feature encoder's output [frames, channels] */
     MDL_STAGE_PROJECTED, /* after the feature projection [frames, hidden] */
-    MDL_STAGE_HIDDEN     /* hidden_states[index], index 0..layers [frames, hidden] */
+    MDL_STAGE_HIDDEN,    /* hidden_states[index], index 0..layers [frames, hidden] */
+    MDL_STAGE_POOLED     /* what the head classifies: pooled over time and conditioned [n, pooled]; no head: not observed */
 } mdl_stage;
 
 /* Called on the calling thread as each result is there; the tensor is valid during the call only. */
@@ -32,7 +33,8 @@ eng_status mdl_check_input(const mdl_model *m, const mdl_input *input, eng_error
 
 /* Runs n utterances as one packed batch. logits: [n, labels] (MDL_HEAD_NONE: may be NULL). observer may be NULL. Each
  * utterance's results have the same bits in any batch and on any number of threads. Memory comes from ctx->arena, which
- * is rewound before returning. Error: out of memory; an input that is too short; a missing gender or text. */
+ * is rewound before returning. Error: out of memory; an input that is too short; a missing gender or text; called off by
+ * what ctx->pool watches (eng_pool_watch). */
 eng_status mdl_forward(const mdl_model *m, eng_context *ctx, size_t n, const mdl_input *inputs, float *logits,
                        const mdl_observer *observer, eng_error *err);
 

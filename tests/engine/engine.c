@@ -108,6 +108,45 @@ Test(threads, every_task_runs_once)
     }
 }
 
+typedef struct stopping_run {
+    eng_pool *pool;
+    atomic_bool stop;
+    atomic_size_t done;
+} stopping_run;
+
+/* The tenth task calls off, and takes it back. */
+static void stopping_task(void *arg, size_t task, size_t worker)
+{
+    (void)task;
+    (void)worker;
+    stopping_run *r = arg;
+    if (atomic_fetch_add(&r->done, 1) + 1 != 10) return;
+    atomic_store(&r->stop, true);
+    cr_assert(eng_pool_stopped(r->pool));
+    atomic_store(&r->stop, false);
+}
+
+Test(threads, a_pool_that_was_called_off_leaves_tasks_out)
+{
+    enum { TASKS = 100000 };
+    for (size_t threads = 1; threads <= 4; threads++) {
+        stopping_run run = {.stop = false};
+        cr_assert_eq(eng_pool_new(threads, &run.pool, NULL), ENG_OK);
+        eng_pool_watch(run.pool, &run.stop);
+        eng_pool_run(run.pool, TASKS, stopping_task, &run);
+        cr_assert(eng_pool_stopped(run.pool), "it was taken back, and tasks are missing");
+        cr_assert(atomic_load(&run.done) >= 10 && atomic_load(&run.done) < TASKS, "%zu tasks", atomic_load(&run.done));
+        size_t before = atomic_load(&run.done);
+        eng_pool_run(run.pool, TASKS, stopping_task, &run);
+        cr_assert_eq(atomic_load(&run.done), before, "it stays called off");
+        eng_pool_watch(run.pool, NULL);
+        eng_pool_run(run.pool, 1000, stopping_task, &run);
+        cr_assert_eq(atomic_load(&run.done), before + 1000);
+        cr_assert_not(eng_pool_stopped(run.pool));
+        eng_pool_free(run.pool);
+    }
+}
+
 /* ---- Random numbers ---- */
 
 Test(random, philox_known_answers) /* Random123's kat_vectors, philox4x32 10 */
