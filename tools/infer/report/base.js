@@ -58,11 +58,11 @@ const percent = share => share === null || !isFinite(share) ? "–" : `${(100 * 
 const sum = numbers => numbers.reduce((a, b) => a + b, 0);
 const known = x => x !== null && x !== undefined;
 
-/* 1:05, 1:01:05; with tenths or milliseconds where asked for, as far as they are not zero. */
-function clock(seconds, digits = 0) {
+/* 1:05, 1:01:05; with digits behind the point where asked for, and without those that say nothing where `short` is. */
+function clock(seconds, digits = 0, short = false) {
     if (!known(seconds)) return "–";
     const whole = Number(seconds.toFixed(digits)), h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60;
-    const s = (whole % 60).toFixed(digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+    const all = (whole % 60).toFixed(digits), s = short ? String(Number(all)) : all;
     const padded = s.split(".")[0].length < 2 ? "0" + s : s;
     return h ? `${h}:${String(m).padStart(2, "0")}:${padded}` : `${m}:${padded}`;
 }

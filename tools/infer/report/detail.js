@@ -207,13 +207,13 @@ function segmentTable(recording, detail, seek) {
          onclick: () => seek(row.start || 0, true)}, clock(row.start, 2))}];
     columns.push({name: "End", get: row => row.end, cell: row => clock(row.end, 2)});
     const words = (name, field, cell) => columns.push({name, text: true, get: row => row[field], cell});
-    if (some("channel")) columns.push({name: "Channel", get: row => row.channel, cell: row => row.channel ?? "all"});
-    if (some("speaker")) words("Speaker", "speaker", row => row.speaker);
     if (labelled) columns.push({name: "Emotion", text: true, get: row => known(row.label) ? classes[row.label] : null,
         cell: row => known(row.label) ? [swatch(row.label), classes[row.label]]
             : el("span", {class: "error"}, `not labelled: ${row.error || ""}`)});
     if (labelled) columns.push({name: "Score", get: row => row.scores && row.scores[row.label],
         cell: row => row.scores ? el("b", {}, percent(row.scores[row.label])) : "–"});
+    if (some("channel")) columns.push({name: "Channel", get: row => row.channel, cell: row => row.channel ?? "all"});
+    if (some("speaker")) words("Speaker", "speaker", row => row.speaker);
     if (some("text")) words("Text", "text", row => el("span", {class: "said"}, row.text));
     classes.forEach((name, i) => columns.push({name, get: row => row.scores && row.scores[i],
         cell: row => row.scores ? score(row.scores[i]) : "–"}));

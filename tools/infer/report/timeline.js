@@ -38,7 +38,7 @@ function channelGroups(detail) {
     });
 }
 
-/* The first cell that ends after t. Cells of one lane are sorted by it. */
+/* The index behind the last cell that begins at t or before. */
 function firstAfter(cells, t) {
     let low = 0, high = cells.length;
     while (low < high) {
@@ -161,7 +161,7 @@ function axis(view, height) {
     for (let n = Math.ceil(view.from / step); n * step <= view.to; n++) {
         const x = view.x(n * step);
         out.push(svg("line", {class: "tick", x1: x, x2: x, y1: AXIS - 6, y2: height}),
-            svg("text", {class: "time", x: Math.min(Math.max(x, 14), view.width - 16), y: 13}, clock(n * step, 1)));
+            svg("text", {class: "time", x: Math.min(Math.max(x, 14), view.width - 16), y: 13}, clock(n * step, 1, true)));
     }
     return out;
 }
