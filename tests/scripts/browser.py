@@ -9,7 +9,6 @@ import subprocess
 class Browser:
     def __init__(self, program):
         ours_out, theirs_in = os.pipe(), os.pipe()
-        self.scratch = os.environ.get("TMPDIR", "/tmp")
 
         def pipes():
             a, b = os.dup(theirs_in[0]), os.dup(ours_out[1])
@@ -21,7 +20,8 @@ class Browser:
             [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
              "--disable-background-networking", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
              "--mute-audio", "--hide-scrollbars", "about:blank"],
-            preexec_fn=pipes, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            preexec_fn=pipes, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         os.close(theirs_in[0])
         os.close(ours_out[1])
         self.to, self.come = theirs_in[1], ours_out[0]
@@ -64,8 +64,10 @@ class Browser:
 
     def open(self, url, width=1280, height=900, dark=False):
         self.said, self.requests = [], []
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                  mobile=width < 600)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=url)
         self.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
@@ -94,7 +96,8 @@ class Browser:
         code, number = named.get(key, ("", ord(key[0])))
         text = {" ": " ", "Enter": "\r"}.get(key, key if len(key) == 1 else "")
         common = dict(key=key, code=code, windowsVirtualKeyCode=number, modifiers=8 if shift else 0)
-        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **common, **({"text": text} if text else {}))
+        typed = {"type": "keyDown", "text": text} if text else {"type": "rawKeyDown"}
+        self.call("Input.dispatchKeyEvent", **typed, **common)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
         self.settle()
 

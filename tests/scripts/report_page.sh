@@ -6,7 +6,7 @@
 set -u
 page=$(realpath "$1") tests=$(realpath "$2")
 . "$tests/scripts/checks.sh"
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 for kind in call embedded folder values clip hostile; do

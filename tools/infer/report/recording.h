@@ -11,7 +11,8 @@
 #define TOOLS_INFER_REPORT_RECORDING_H
 
 #include "tools/common/text.h"
-#include "tools/infer/report/report.h"
+#include "tools/infer/report/sound.h"
+#include "tools/infer/report/spec.h"
 
 /* How many rows there were, and of those with a result the seconds of each class, or the sum of each value times its
  * seconds. */

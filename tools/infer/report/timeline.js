@@ -139,7 +139,7 @@ function valueLines(group, view, top) {
 }
 
 function drawGroup(group, detail, view, top) {
-    const out = [], wave = top + (view.titles ? TITLE : 0), scores = wave + WAVE + group.lanes * LANE + GAP;
+    const out = [], wave = top + (view.titles ? TITLE : 0), scores = wave + WAVE + (labelled ? group.lanes * LANE : 0) + GAP;
     if (view.titles) out.push(svg("text", {class: "title", x: 2, y: top + 15}, group.name));
     out.push(svg("rect", {class: "field", y: wave, width: view.width, height: WAVE}));
     const segments = labelled ? bands(group, view, wave) : [];
