@@ -94,7 +94,7 @@ function shareTable(caption, columns) {
             about.values ? el("th", {scope: "col"}, many ? `${c.name}: mean` : "Mean") : [
                 el("th", {scope: "col"}, many ? `${c.name}: share` : "Share"),
                 el("th", {scope: "col", class: "bar"}, el("span", {class: "hidden"}, "as a bar")),
-                el("th", {scope: "col"}, "Time")]]))),
+                el("th", {scope: "col"}, "In segments")]]))),
         el("tbody", {}, classes.map((name, i) => el("tr", {}, el("th", {scope: "row"}, swatch(i), name),
             columns.map((c, j) => {
                 if (about.values) return el("td", {}, decimal(c.mean[i]));
