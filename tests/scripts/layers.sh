@@ -40,7 +40,7 @@ for pair in "$@"; do
     engine) own='eng_' lower='kern_' ;;
     weights) own='wts_' lower='kern_|eng_' ;;
     model) own='(mdl_|wlm_)' lower='kern_|eng_|wts_' printer=mdl_child_start ;;
-    tools) own='(tool_|train_)' lower='kern_|eng_|wts_|mdl_|wlm_' printer=tool_options_start ;;
+    tools) own='(tool_|train_|infer_)' lower='kern_|eng_|wts_|mdl_|wlm_' printer=tool_options_start ;;
     *) check "$pair" "unknown layer" && continue ;;
     esac
     # Lines "archive:object: [address] type symbol".

@@ -349,7 +349,7 @@ Test(report, axis_numbers)
          "3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        train_text t = {0};
+        tool_text t = {0};
         train_chart_number(&t, cases[i].value, cases[i].digits);
         cr_assert(!t.failed && t.size == strlen(cases[i].text) && memcmp(t.bytes, cases[i].text, t.size) == 0,
                   "%g: expected %s, found %.*s", cases[i].value, cases[i].text, (int)t.size, t.bytes);

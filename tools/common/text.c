@@ -30,7 +30,7 @@ static bool make_room(tool_text *t, size_t more)
 
 void tool_text_bytes(tool_text *t, const char *bytes, size_t size)
 {
-    if (!make_room(t, size)) return;
+    if (!size || !make_room(t, size)) return;
     memcpy(t->bytes + t->size, bytes, size);
     t->size += size;
 }

@@ -31,11 +31,11 @@ static void trim_exponent(char *s)
     memmove(to, from, strlen(from) + 1);
 }
 
-void train_chart_number(train_text *t, double value, int digits)
+void train_chart_number(tool_text *t, double value, int digits)
 {
     char s[40];
     if (isnan(value)) {
-        train_text_put(t, "\xE2\x80\x93");
+        tool_text_string(t, "\xE2\x80\x93");
         return;
     }
     double size = fabs(value), thousands = value / 1000;
@@ -48,8 +48,8 @@ void train_chart_number(train_text *t, double value, int digits)
     else
         snprintf(s, sizeof s, "%.*g", digits < 3 ? digits : 3, value);
     if (strchr(s, 'e')) trim_exponent(s);
-    train_text_put(t, s[0] == '-' ? "\xE2\x88\x92" : "");
-    train_text_put(t, s[0] == '-' ? s + 1 : s);
+    tool_text_string(t, s[0] == '-' ? "\xE2\x88\x92" : "");
+    tool_text_string(t, s[0] == '-' ? s + 1 : s);
 }
 
 /* The tick at index i, without the rounding error that makes 0 into 1e-17. */
@@ -138,54 +138,54 @@ static double place_y(const axis *a, double y)
 
 /* ---- Drawing ---- */
 
-static void put_grid(train_text *t, const train_chart *c, const axis *x, const axis *y)
+static void put_grid(tool_text *t, const train_chart *c, const axis *x, const axis *y)
 {
-    train_text_put(t, "<g class=\"grid\">");
+    tool_text_string(t, "<g class=\"grid\">");
     for (int i = 0, n = tick_count(y); i < n; i++) {
         double at = place_y(y, tick(y, i));
-        train_text_format(t, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>", LEFT, at, WIDTH - RIGHT, at);
+        tool_html_format(t, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>", LEFT, at, WIDTH - RIGHT, at);
     }
     if (c->epoch_count <= MAX_EPOCH_LINES)
         for (size_t i = 1; i < c->epoch_count; i++) /* the first begins at the axis */
             if (c->epoch[i] > x->low && c->epoch[i] < x->high)
-                train_text_format(t, "<line class=\"epoch\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>",
+                tool_html_format(t, "<line class=\"epoch\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>",
                                   place_x(x, c->epoch[i]), TOP, place_x(x, c->epoch[i]), HEIGHT - BOTTOM);
-    train_text_format(t, "</g><path class=\"axis\" d=\"M%d %dV%dH%d\"/>", LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT);
-    train_text_put(t, "<g class=\"ticks\">");
+    tool_html_format(t, "</g><path class=\"axis\" d=\"M%d %dV%dH%d\"/>", LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT);
+    tool_text_string(t, "<g class=\"ticks\">");
     for (int i = 0, n = tick_count(y); i < n; i++) {
-        train_text_format(t, "<text class=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 7, place_y(y, tick(y, i)) + 4);
+        tool_html_format(t, "<text class=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 7, place_y(y, tick(y, i)) + 4);
         train_chart_number(t, tick(y, i), 4);
-        train_text_put(t, "</text>");
+        tool_text_string(t, "</text>");
     }
     for (int i = 0, n = tick_count(x); i < n; i++) {
         double at = place_x(x, tick(x, i));
-        train_text_format(t,
+        tool_html_format(t,
                           "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/><text class=\"mid\" x=\"%.1f\" y=\"%d\">",
                           at, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 4, at, HEIGHT - BOTTOM + 17);
         train_chart_number(t, tick(x, i), 4);
-        train_text_put(t, "</text>");
+        tool_text_string(t, "</text>");
     }
-    train_text_format(t, "<text class=\"mid\" x=\"%d\" y=\"%d\">step</text>", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6);
-    train_text_format(t, "<text class=\"mid\" transform=\"translate(11 %d) rotate(-90)\">",
+    tool_html_format(t, "<text class=\"mid\" x=\"%d\" y=\"%d\">step</text>", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6);
+    tool_html_format(t, "<text class=\"mid\" transform=\"translate(11 %d) rotate(-90)\">",
                       (TOP + HEIGHT - BOTTOM) / 2);
-    train_text_escaped(t, c->y_name);
-    train_text_put(t, "</text></g>");
+    tool_html_escaped(t, c->y_name);
+    tool_text_string(t, "</text></g>");
 }
 
 /* h0 makes a lone point a dot. */
-static void put_point(train_text *t, const axis *x, const axis *y, double px, double py, bool *open)
+static void put_point(tool_text *t, const axis *x, const axis *y, double px, double py, bool *open)
 {
-    train_text_format(t, "%s%.1f %.1f%s", *open ? "L" : "M", place_x(x, px), place_y(y, py), *open ? "" : "h0");
+    tool_html_format(t, "%s%.1f %.1f%s", *open ? "L" : "M", place_x(x, px), place_y(y, py), *open ? "" : "h0");
     *open = true;
 }
 
 /* A path through the points. Where many fall on one dot of the screen, the lowest and the highest of each bucket stand
  * for all of it. */
-static void put_path(train_text *t, const train_series *s, const axis *x, const axis *y)
+static void put_path(tool_text *t, const train_series *s, const axis *x, const axis *y)
 {
     size_t bucket = s->n > 4 * BUCKETS ? (s->n + BUCKETS - 1) / BUCKETS : 1;
     bool open = false;
-    train_text_format(t, "<path class=\"s%d c%u\" d=\"", (int)s->style, s->colour);
+    tool_html_format(t, "<path class=\"s%d c%u\" d=\"", (int)s->style, s->colour);
     for (size_t at = 0; at < s->n; at += bucket) {
         size_t end = s->n - at < bucket ? s->n : at + bucket, low = end, high = end;
         for (size_t i = at; i < end; i++) {
@@ -201,11 +201,11 @@ static void put_path(train_text *t, const train_series *s, const axis *x, const 
         put_point(t, x, y, s->x[first], s->y[first], &open);
         if (second != first) put_point(t, x, y, s->x[second], s->y[second], &open);
     }
-    train_text_put(t, "\"/>");
+    tool_text_string(t, "\"/>");
 }
 
 /* Circle, square, diamond, triangle by colour, so that print and colour-blind readers tell them apart. */
-static void put_shape(train_text *t, unsigned colour, double x, double y)
+static void put_shape(tool_text *t, unsigned colour, double x, double y)
 {
     static const char *const shapes[] = {
         "M-3.4 0a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0z",
@@ -213,54 +213,54 @@ static void put_shape(train_text *t, unsigned colour, double x, double y)
         "M0 -4.4L4.4 0L0 4.4L-4.4 0z",
         "M0 -4.2L4 3L-4 3z",
     };
-    train_text_format(t, "<path class=\"dot c%u\" transform=\"translate(%.1f %.1f)\" d=\"%s\">", colour, x, y,
+    tool_html_format(t, "<path class=\"dot c%u\" transform=\"translate(%.1f %.1f)\" d=\"%s\">", colour, x, y,
                       shapes[colour % 4]);
 }
 
-static void put_markers(train_text *t, const train_series *s, const axis *x, const axis *y)
+static void put_markers(tool_text *t, const train_series *s, const axis *x, const axis *y)
 {
     for (size_t i = 0; i < s->n; i++) {
         if (isnan(s->y[i])) continue;
         put_shape(t, s->colour, place_x(x, s->x[i]), place_y(y, s->y[i]));
-        train_text_put(t, "<title>");
-        if (s->name) train_text_escaped(t, s->name);
-        train_text_put(t, ", step ");
-        train_text_format(t, "%.0f: ", s->x[i]);
+        tool_text_string(t, "<title>");
+        if (s->name) tool_html_escaped(t, s->name);
+        tool_text_string(t, ", step ");
+        tool_html_format(t, "%.0f: ", s->x[i]);
         train_chart_number(t, s->y[i], 4);
-        train_text_put(t, "</title></path>");
+        tool_text_string(t, "</title></path>");
     }
 }
 
-static void put_legend(train_text *t, const train_chart *c)
+static void put_legend(tool_text *t, const train_chart *c)
 {
-    train_text_put(t, "<p class=\"legend\">");
+    tool_text_string(t, "<p class=\"legend\">");
     for (size_t i = 0; i < c->count; i++) {
         const train_series *s = &c->series[i];
         if (!s->name || !s->n) continue;
-        train_text_put(t, "<span><svg viewBox=\"-10 -6 20 12\" aria-hidden=\"true\">");
-        train_text_format(t, "<path class=\"s%d c%u\" d=\"M-9 0H9\"/>", (int)s->style, s->colour);
+        tool_text_string(t, "<span><svg viewBox=\"-10 -6 20 12\" aria-hidden=\"true\">");
+        tool_html_format(t, "<path class=\"s%d c%u\" d=\"M-9 0H9\"/>", (int)s->style, s->colour);
         if (s->style == TRAIN_SERIES_POINTS) {
             put_shape(t, s->colour, 0, 0);
-            train_text_put(t, "</path>");
+            tool_text_string(t, "</path>");
         }
-        train_text_put(t, "</svg>");
-        train_text_escaped(t, s->name);
-        train_text_put(t, "</span> ");
+        tool_text_string(t, "</svg>");
+        tool_html_escaped(t, s->name);
+        tool_text_string(t, "</span> ");
     }
-    train_text_put(t, "</p>");
+    tool_text_string(t, "</p>");
 }
 
-static void put_mark(train_text *t, const train_chart *c, const axis *x)
+static void put_mark(tool_text *t, const train_chart *c, const axis *x)
 {
     if (!(c->mark >= x->low && c->mark <= x->high)) return;
     double at = place_x(x, c->mark);
     bool left = at > (LEFT + WIDTH) / 2.0; /* the words go where there is more room */
-    train_text_format(t, "<line class=\"mark\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>", at, TOP, at,
+    tool_html_format(t, "<line class=\"mark\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>", at, TOP, at,
                       HEIGHT - BOTTOM);
-    train_text_format(t, "<text class=\"marked%s\" x=\"%.1f\" y=\"%d\">", left ? " end" : "", at + (left ? -5 : 5),
+    tool_html_format(t, "<text class=\"marked%s\" x=\"%.1f\" y=\"%d\">", left ? " end" : "", at + (left ? -5 : 5),
                       HEIGHT - BOTTOM - 7);
-    train_text_escaped(t, c->mark_name);
-    train_text_put(t, "</text>");
+    tool_html_escaped(t, c->mark_name);
+    tool_text_string(t, "</text>");
 }
 
 bool train_chart_has_points(const train_chart *c)
@@ -271,7 +271,7 @@ bool train_chart_has_points(const train_chart *c)
     return false;
 }
 
-void train_chart_put(train_text *t, const train_chart *c)
+void train_chart_put(tool_text *t, const train_chart *c)
 {
     axis x, y;
     if (!train_chart_has_points(c)) return;
@@ -279,27 +279,27 @@ void train_chart_put(train_text *t, const train_chart *c)
         t->failed = true;
         return;
     }
-    train_text_put(t, "<figure><figcaption>");
-    train_text_escaped(t, c->title);
+    tool_text_string(t, "<figure><figcaption>");
+    tool_html_escaped(t, c->title);
     if (c->note) {
-        train_text_put(t, " <small>");
-        train_text_escaped(t, c->note);
-        train_text_put(t, "</small>");
+        tool_text_string(t, " <small>");
+        tool_html_escaped(t, c->note);
+        tool_text_string(t, "</small>");
     }
-    train_text_put(t, "</figcaption>");
+    tool_text_string(t, "</figcaption>");
     put_legend(t, c);
-    train_text_format(t, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
-    train_text_escaped(t, c->title);
-    train_text_put(t, "\">");
+    tool_html_format(t, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
+    tool_html_escaped(t, c->title);
+    tool_text_string(t, "\">");
     put_grid(t, c, &x, &y);
     put_mark(t, c, &x);
     /* A nested svg clips what leaves the chart, without an id that several charts would share. */
-    train_text_format(t, "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" viewBox=\"%d %d %d %d\">", LEFT, TOP - 5,
+    tool_html_format(t, "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" viewBox=\"%d %d %d %d\">", LEFT, TOP - 5,
                       WIDTH - LEFT, HEIGHT - BOTTOM - TOP + 10, LEFT, TOP - 5, WIDTH - LEFT,
                       HEIGHT - BOTTOM - TOP + 10);
     for (size_t i = 0; i < c->count; i++)
         if (c->series[i].n) put_path(t, &c->series[i], &x, &y);
     for (size_t i = 0; i < c->count; i++)
         if (c->series[i].style == TRAIN_SERIES_POINTS) put_markers(t, &c->series[i], &x, &y);
-    train_text_put(t, "</svg></svg></figure>\n");
+    tool_text_string(t, "</svg></svg></figure>\n");
 }

@@ -3,7 +3,7 @@
 #ifndef TOOLS_TRAIN_REPORT_CHART_H
 #define TOOLS_TRAIN_REPORT_CHART_H
 
-#include "tools/train/report/text.h"
+#include "tools/common/html/text.h"
 
 typedef enum train_series_style {
     TRAIN_SERIES_FAINT, /* a thin line that may leave the chart: its outermost percent does not set the range */
@@ -37,12 +37,12 @@ enum { TRAIN_CHART_COLOURS = 8 };
 
 /* A figure with title, legend and chart. A chart without a single point is left out altogether. The series' y are in
  * finite numbers of at most 10^15. */
-void train_chart_put(train_text *t, const train_chart *c);
+void train_chart_put(tool_text *t, const train_chart *c);
 
 /* Whether there is a point to draw. */
 bool train_chart_has_points(const train_chart *c);
 
 /* A number as on an axis or in a table, of `digits` significant ones: 0.25, 12k, 1e-5; an en dash for NaN. */
-void train_chart_number(train_text *t, double value, int digits);
+void train_chart_number(tool_text *t, double value, int digits);
 
 #endif

@@ -13,7 +13,7 @@ enum { SMOOTH_SHARE = 40, MIN_STEPS_TO_SMOOTH = 20, MAX_SERIES = TRAIN_REPORT_SP
 /* What the charts draw from; the arrays live in the log's arena. */
 typedef struct curves {
     train_report_log *log;
-    train_text *t;
+    tool_text *t;
     double *steps, *epochs; /* [step_count]: x; [epoch_count]: where epochs begin */
     size_t epoch_count;
     double last; /* step, of all */
@@ -175,7 +175,7 @@ static void put_loss(curves *c)
     count += evaluation_series(c, offsetof(train_report_evaluation, loss), NULL, series + count);
     for (size_t i = 0; i < c->log->step_count; i++) bad += isnan(c->log->step[i].loss);
     if (bad) snprintf(note, sizeof note, "%zu step%s without a finite loss", bad, bad == 1 ? "" : "s");
-    if (bad && bad == c->log->step_count) train_text_put(c->t, "<p>No step has a finite loss.</p>\n");
+    if (bad && bad == c->log->step_count) tool_text_string(c->t, "<p>No step has a finite loss.</p>\n");
     put_chart(c, "Loss", bad ? note : NULL, "loss", series, count, NAN, NAN, c->best);
 }
 
@@ -218,7 +218,7 @@ static void find_epochs(curves *c)
     }
 }
 
-void train_report_put_curves(train_text *t, train_report_log *log)
+void train_report_put_curves(tool_text *t, train_report_log *log)
 {
     curves c = {.log = log, .t = t, .best = NAN};
     train_series series[MAX_SERIES];
@@ -227,9 +227,9 @@ void train_report_put_curves(train_text *t, train_report_log *log)
     c.epochs = numbers(&c, log->step_count);
     if (t->failed) return;
     find_epochs(&c);
-    train_text_put(t, "<section><h2>Curves");
-    if (c.epoch_count > 1) train_text_put(t, " <small>dotted lines: epochs</small>");
-    train_text_put(t, "</h2>\n<div class=\"charts\">\n");
+    tool_text_string(t, "<section><h2>Curves");
+    if (c.epoch_count > 1) tool_text_string(t, " <small>dotted lines: epochs</small>");
+    tool_text_string(t, "</h2>\n<div class=\"charts\">\n");
     put_loss(&c);
     put_score(&c, "Macro-F1", offsetof(train_report_evaluation, macro_f1), NULL, 0);
     put_score(&c, "CCC, mean of the attributes", offsetof(train_report_evaluation, ccc_mean), NULL, -1);
@@ -242,5 +242,5 @@ void train_report_put_curves(train_text *t, train_report_log *log)
     size_t count =
         step_series(&c, offsetof(train_report_step, grad_norm), "each step", smooth_name, sizeof smooth_name, series);
     put_chart(&c, "Gradient norm", NULL, "norm", series, count, 0, NAN, NAN);
-    train_text_put(t, "</div></section>\n");
+    tool_text_string(t, "</div></section>\n");
 }

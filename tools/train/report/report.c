@@ -7,12 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/common/html/page.h"
 #include "tools/train/report/chart.h"
 #include "tools/train/report/parts.h"
+#include "tools/train/report/style.h"
 
 /* ---- Head of the page ---- */
 
-static void put_about(train_text *t, const train_report_log *log)
+static void put_about(tool_text *t, const train_report_log *log)
 {
     double epoch = 0, seconds = 0;
     for (size_t i = 0; i < log->step_count; i++) {
@@ -20,49 +22,49 @@ static void put_about(train_text *t, const train_report_log *log)
         if (log->step[i].seconds > 0) seconds += log->step[i].seconds;
     }
     if (!log->step_count && !log->evaluation_count) {
-        train_text_put(t, "<p class=\"about\">Nothing has been recorded yet.</p>\n");
+        tool_text_string(t, "<p class=\"about\">Nothing has been recorded yet.</p>\n");
         return;
     }
-    train_text_format(t, "<p class=\"about\">%zu step%s", log->step_count, log->step_count == 1 ? "" : "s");
-    if (epoch > 0) train_text_format(t, " &middot; epoch %.0f", epoch);
+    tool_html_format(t, "<p class=\"about\">%zu step%s", log->step_count, log->step_count == 1 ? "" : "s");
+    if (epoch > 0) tool_html_format(t, " &middot; epoch %.0f", epoch);
     if (seconds >= 3600)
-        train_text_format(t, " &middot; %.1f hours of audio", seconds / 3600);
+        tool_html_format(t, " &middot; %.1f hours of audio", seconds / 3600);
     else if (seconds > 0)
-        train_text_format(t, " &middot; %.1f minutes of audio", seconds / 60);
-    train_text_put(t, "</p>\n");
+        tool_html_format(t, " &middot; %.1f minutes of audio", seconds / 60);
+    tool_text_string(t, "</p>\n");
 }
 
-static void put_tiles(train_text *t, const train_report_log *log)
+static void put_tiles(tool_text *t, const train_report_log *log)
 {
     bool any = false;
     for (size_t split = 0; split < log->split_count; split++) {
         const train_report_evaluation *e = train_report_best(log, split);
         if (!e || isnan(train_report_score(e))) continue;
-        train_text_put(t, any ? "" : "<div class=\"tiles\">\n");
-        train_text_put(t, "<div class=\"tile\"><b>");
+        tool_text_string(t, any ? "" : "<div class=\"tiles\">\n");
+        tool_text_string(t, "<div class=\"tile\"><b>");
         train_report_put_score(t, train_report_score(e));
-        train_text_format(t, "</b><span>%s, ", isnan(e->ccc_mean) ? "macro-F1" : "mean CCC");
-        train_text_escaped(t, log->split[split]);
-        train_text_format(t, "</span><small>step %.0f", e->step);
-        if (!isnan(e->count)) train_text_format(t, ", %.0f utterance%s", e->count, e->count == 1 ? "" : "s");
-        train_text_put(t, "</small></div>\n");
+        tool_html_format(t, "</b><span>%s, ", isnan(e->ccc_mean) ? "macro-F1" : "mean CCC");
+        tool_html_escaped(t, log->split[split]);
+        tool_html_format(t, "</span><small>step %.0f", e->step);
+        if (!isnan(e->count)) tool_html_format(t, ", %.0f utterance%s", e->count, e->count == 1 ? "" : "s");
+        tool_text_string(t, "</small></div>\n");
         any = true;
     }
-    if (any) train_text_put(t, "</div>\n");
+    if (any) tool_text_string(t, "</div>\n");
 }
 
-static void put_facts(train_text *t, const train_report_fact *facts, size_t count)
+static void put_facts(tool_text *t, const train_report_fact *facts, size_t count)
 {
     if (!count) return;
-    train_text_put(t, "<dl class=\"facts\">\n");
+    tool_text_string(t, "<dl class=\"facts\">\n");
     for (size_t i = 0; i < count; i++) {
-        train_text_put(t, "<div><dt>");
-        train_text_escaped(t, facts[i].name);
-        train_text_put(t, "</dt><dd>");
-        train_text_escaped(t, facts[i].value);
-        train_text_put(t, "</dd></div>\n");
+        tool_text_string(t, "<div><dt>");
+        tool_html_escaped(t, facts[i].name);
+        tool_text_string(t, "</dt><dd>");
+        tool_html_escaped(t, facts[i].value);
+        tool_text_string(t, "</dd></div>\n");
     }
-    train_text_put(t, "</dl>\n");
+    tool_text_string(t, "</dl>\n");
 }
 
 /* ---- Results ---- */
@@ -86,23 +88,23 @@ static const train_report_evaluation *attribute_source(const train_report_log *l
     return most;
 }
 
-static void put_cell(train_text *t, double score)
+static void put_cell(tool_text *t, double score)
 {
-    train_text_put(t, "<td>");
+    tool_text_string(t, "<td>");
     train_report_put_score(t, score);
-    train_text_put(t, "</td>");
+    tool_text_string(t, "</td>");
 }
 
-static void put_result(train_text *t, const train_report_log *log, const train_report_evaluation *e, const bool *shown,
+static void put_result(tool_text *t, const train_report_log *log, const train_report_evaluation *e, const bool *shown,
                        const train_report_evaluation *columns)
 {
-    train_text_put(t, "<tr><th>");
-    train_text_escaped(t, log->split[e->split]);
-    train_text_format(t, "</th><td>%.0f</td><td>", e->step);
+    tool_text_string(t, "<tr><th>");
+    tool_html_escaped(t, log->split[e->split]);
+    tool_html_format(t, "</th><td>%.0f</td><td>", e->step);
     train_chart_number(t, e->epoch, 4);
-    train_text_put(t, "</td><td>");
+    tool_text_string(t, "</td><td>");
     train_chart_number(t, e->count, 6);
-    train_text_put(t, "</td>");
+    tool_text_string(t, "</td>");
     put_cell(t, e->loss);
     for (int i = 0; i < MEASURES; i++)
         if (shown[i]) put_cell(t, measure(e, i));
@@ -112,10 +114,10 @@ static void put_result(train_text *t, const train_report_log *log, const train_r
             if (strcmp(e->attribute[j], columns->attribute[i]) == 0) value = e->ccc[j];
         put_cell(t, value);
     }
-    train_text_put(t, "</tr>\n");
+    tool_text_string(t, "</tr>\n");
 }
 
-static void put_results(train_text *t, const train_report_log *log)
+static void put_results(tool_text *t, const train_report_log *log)
 {
     static const char *const names[MEASURES] = {"Macro-F1", "UAR", "Accuracy", "Mean CCC"};
     bool shown[MEASURES] = {false};
@@ -128,35 +130,38 @@ static void put_results(train_text *t, const train_report_log *log)
             if (!isnan(measure(best[split], i))) shown[i] = true;
     }
     if (!rows) return;
-    train_text_put(t,
+    tool_text_string(t,
                    "<section><h2>Results of the best model</h2>\n<div class=\"wide\"><table><thead><tr><th>Split</th>"
                    "<th>Step</th><th>Epoch</th><th>Utterances</th><th>Loss</th>");
     for (int i = 0; i < MEASURES; i++)
-        if (shown[i]) train_text_format(t, "<th>%s</th>", names[i]);
+        if (shown[i]) tool_html_format(t, "<th>%s</th>", names[i]);
     for (size_t i = 0; columns && i < columns->attributes; i++) {
-        train_text_put(t, "<th>CCC ");
-        train_text_escaped(t, columns->attribute[i]);
-        train_text_put(t, "</th>");
+        tool_text_string(t, "<th>CCC ");
+        tool_html_escaped(t, columns->attribute[i]);
+        tool_text_string(t, "</th>");
     }
-    train_text_put(t, "</tr></thead><tbody>\n");
+    tool_text_string(t, "</tr></thead><tbody>\n");
     for (size_t split = 0; split < log->split_count; split++)
         if (best[split]) put_result(t, log, best[split], shown, columns);
-    train_text_put(t, "</tbody></table></div></section>\n");
+    tool_text_string(t, "</tbody></table></div></section>\n");
 }
 
 /* ---- The page ---- */
 
-static void put_page(train_text *t, train_report_log *log, const char *title, const train_report_fact *facts,
+static void put_page(tool_text *t, train_report_log *log, const char *title, const train_report_fact *facts,
                      size_t count)
 {
-    train_text_put(t, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+    tool_text_string(t, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
-    train_text_escaped(t, title);
-    train_text_put(t, "</title>\n");
-    train_report_put_style(t);
-    train_text_put(t, "</head>\n<body>\n<main>\n<h1>");
-    train_text_escaped(t, title);
-    train_text_put(t, "</h1>\n");
+    tool_html_escaped(t, title);
+    tool_text_string(t, "</title>\n");
+    tool_text_string(t, "<style>\n");
+    tool_html_lines(t, tool_html_page_css);
+    tool_html_lines(t, train_report_charts_css);
+    tool_text_string(t, "</style>\n");
+    tool_text_string(t, "</head>\n<body>\n<main>\n<h1>");
+    tool_html_escaped(t, title);
+    tool_text_string(t, "</h1>\n");
     put_about(t, log);
     put_tiles(t, log);
     put_facts(t, facts, count);
@@ -166,15 +171,15 @@ static void put_page(train_text *t, train_report_log *log, const char *title, co
         const train_report_evaluation *e = train_report_best(log, split);
         if (e) train_report_put_classes(t, e, log->split[split]);
     }
-    train_text_put(t, "<footer>Made by wavlm.c " WLM_VERSION " from metrics.jsonl.");
+    tool_text_string(t, "<footer>Made by wavlm.c " WLM_VERSION " from metrics.jsonl.");
     if (log->skipped)
-        train_text_format(t, " %zu line%s of it could not be read.", log->skipped, log->skipped == 1 ? "" : "s");
-    train_text_put(t, "</footer>\n</main>\n</body>\n</html>\n");
+        tool_html_format(t, " %zu line%s of it could not be read.", log->skipped, log->skipped == 1 ? "" : "s");
+    tool_text_string(t, "</footer>\n</main>\n</body>\n</html>\n");
 }
 
 /* ---- The file ---- */
 
-static eng_status write_all(int fd, const char *path, const train_text *t, eng_error *err)
+static eng_status write_all(int fd, const char *path, const tool_text *t, eng_error *err)
 {
     for (size_t at = 0; at < t->size;) {
         ssize_t n = write(fd, t->bytes + at, t->size - at);
@@ -185,7 +190,7 @@ static eng_status write_all(int fd, const char *path, const train_text *t, eng_e
     return ENG_OK;
 }
 
-static eng_status write_file(const char *path, const train_text *t, eng_error *err)
+static eng_status write_file(const char *path, const tool_text *t, eng_error *err)
 {
     size_t size = strlen(path) + sizeof ".part";
     char *part = eng_alloc(size, 1);
@@ -210,7 +215,7 @@ eng_status train_report_write(const char *metrics, const char *path, const char 
                               size_t count, eng_error *err)
 {
     train_report_log log;
-    train_text t = {0};
+    tool_text t = {0};
     eng_status status = train_report_log_read(&log, metrics, err);
     if (!status) {
         put_page(&t, &log, title, facts, count);
