@@ -1,60 +1,109 @@
-/* Reading a row: its audio, and which channels of it are to be labelled. */
+/* Reading a job: a recording, whole or segment by segment, and which channels of it are to be labelled. */
+#include <math.h>
 #include <stdio.h>
 
 #include "engine/memory.h"
 #include "model/audio/audio.h"
 #include "tools/infer/infer.h"
 
-void infer_fail(infer_answer *a, const char *message)
+void infer_fail(infer_answer *a, eng_status kind, const char *message)
 {
-    a->failed = true;
-    snprintf(a->message, sizeof a->message, "%s", message);
+    a->outcome = INFER_FAILED;
+    a->kind = kind;
+    a->message = eng_strdup(message);
 }
 
-static bool new_answers(infer_row *r, size_t count)
+/* ---- Pieces ---- */
+
+static bool new_answers(infer_piece *p, size_t count)
 {
-    r->answer = eng_alloc_zero(count, sizeof *r->answer);
-    r->answers = r->answer ? count : 0;
-    for (size_t i = 0; i < r->answers; i++) r->answer[i].channel = TOOL_NO_CHANNEL;
-    return r->answer != NULL;
+    p->answer = eng_alloc_zero(count, sizeof *p->answer);
+    p->answers = p->answer ? count : 0;
+    for (size_t i = 0; i < p->answers; i++) p->answer[i].channel = TOOL_NO_CHANNEL;
+    return p->answer != NULL;
 }
 
-/* The row has no audio that could be labelled, and one answer, which says so. */
-static void fail_row(infer_row *r, const char *message)
+/* The piece has no audio that could be labelled, and one answer, which says so. */
+static void fail_piece(infer_piece *p, eng_status kind, const char *message)
 {
-    wlm_audio_free(r->audio);
-    r->audio = NULL;
-    if (new_answers(r, 1)) infer_fail(&r->answer[0], message);
+    mdl_audio_free(&p->audio);
+    if (new_answers(p, 1)) infer_fail(&p->answer[0], kind, message);
 }
 
-static void choose_channels(const infer *f, infer_row *r)
+/* The level of a channel, in dB below full scale: its root mean square, 0 that of a square wave. */
+static double level(const mdl_audio *a, size_t channel)
 {
-    size_t channels = wlm_audio_channels(r->audio);
-    if (f->channels >= 0 && (size_t)f->channels >= channels) {
+    const float *x = a->data + channel * a->stride;
+    double sum = 0;
+    for (size_t i = 0; i < a->samples; i++) sum += (double)x[i] * x[i];
+    return sum > 0 ? 10 * log10(sum / (double)a->samples) : -INFINITY;
+}
+
+/* Leaves out the channels that are silent. */
+static void skip_silence(const infer *f, infer_piece *p)
+{
+    for (size_t i = 0; i < p->answers; i++) {
+        infer_answer *a = &p->answer[i];
+        if (level(&p->audio, a->source) >= f->o.skip_silence) continue;
+        a->outcome = INFER_SILENT;
+        p->open--;
+    }
+    if (!p->open) mdl_audio_free(&p->audio);
+}
+
+/* wanted: the one channel that a segment is of; or TOOL_NO_CHANNEL. */
+static void choose_channels(const infer *f, infer_piece *p, size_t wanted)
+{
+    size_t channels = p->audio.channels;
+    bool split = f->channels == CHANNELS_SPLIT;
+    size_t one = f->channels >= 0 ? (size_t)f->channels : split ? wanted : TOOL_NO_CHANNEL;
+    if (one != TOOL_NO_CHANNEL && one >= channels) {
         char message[128];
-        snprintf(message, sizeof message, "no channel %ld: the recording has %zu (numbered from 0)", f->channels,
-                 channels);
-        fail_row(r, message);
+        snprintf(message, sizeof message, "no channel %zu: the recording has %zu (numbered from 0)", one, channels);
+        fail_piece(p, ENG_E_MISMATCH, message);
         return;
     }
-    if (f->channels == CHANNELS_MIX) wlm_audio_mix(r->audio);
-    if (!new_answers(r, f->channels == CHANNELS_SPLIT ? channels : 1)) return;
-    if (f->channels >= 0) r->answer[0].source = (size_t)f->channels;
-    for (size_t c = 0; f->channels == CHANNELS_SPLIT && c < channels; c++)
-        r->answer[c].channel = r->answer[c].source = c;
-    r->open = r->answers;
+    if (f->channels == CHANNELS_MIX) mdl_audio_mix(&p->audio);
+    if (!new_answers(p, split && one == TOOL_NO_CHANNEL ? channels : 1)) return;
+    if (one != TOOL_NO_CHANNEL) p->answer[0].source = one;
+    if (split)
+        for (size_t c = 0; c < p->answers; c++) p->answer[c].channel = p->answer[c].source = one == TOOL_NO_CHANNEL ? c : one;
+    p->open = p->answers;
+    p->seconds = (double)p->audio.samples / MDL_SAMPLE_RATE;
+    if (f->o.skip_silence < 0) skip_silence(f, p);
 }
 
-size_t infer_read_row(void *arg, tool_stage_item *item)
+/* ---- Jobs ---- */
+
+static infer_piece *new_piece(size_t row)
 {
-    const infer *f = arg;
-    infer_row *r = (infer_row *)item;
-    wlm_error failure;
-    if (wlm_audio_read(f->list.rows[r->row].path, &r->audio, &failure)) {
-        fail_row(r, failure.message);
-        return 0;
+    infer_piece *p = eng_alloc_zero(1, sizeof *p);
+    if (p) p->row = row;
+    return p;
+}
+
+static void read_whole(infer *f, infer_job *j)
+{
+    eng_error failure = {0};
+    infer_piece *p = new_piece(j->row);
+    if (!p) {
+        j->starved = true;
+        return;
     }
-    r->seconds = (double)wlm_audio_count(r->audio) / MDL_SAMPLE_RATE;
-    choose_channels(f, r);
-    return r->audio ? wlm_audio_channels(r->audio) * wlm_audio_count(r->audio) * sizeof(float) : 0;
+    eng_status status = mdl_audio_read(f->list.rows[j->row].path, &p->audio, &failure);
+    j->whole = true;
+    if (status) {
+        j->failure = eng_strdup(failure.message);
+        fail_piece(p, status, failure.message);
+    } else {
+        j->seconds = (double)p->audio.samples / MDL_SAMPLE_RATE;
+        choose_channels(f, p, TOOL_NO_CHANNEL);
+    }
+    infer_line_put(f, j, p);
+}
+
+size_t infer_read_job(void *arg, tool_stage_item *item)
+{
+    read_whole(arg, (infer_job *)item);
+    return 0;
 }
