@@ -8,6 +8,7 @@
 #define TOOLS_INFER_INFER_H
 
 #include "model/audio/samples.h"
+#include "model/audio/stream.h"
 #include "model/wlm.h"
 #include "tools/common/list.h"
 #include "tools/common/npy.h"
@@ -48,6 +49,7 @@ typedef struct infer {
     wts_checkpoint text;
     kern_table portable; /* for reading text embeddings */
     size_t gender_column;
+    mdl_audio_options raw;           /* how standard input is to be read; all zero: it says so itself */
     tool_segments *segments;         /* of --segments; NULL: none */
     size_t start_column, end_column; /* of the list, whose rows are segments then; else TOOL_NO_COLUMN */
     infer_errors *errors; /* NULL: none are written apart */
@@ -104,7 +106,7 @@ typedef struct infer_job {
     size_t span_count;
     size_t pieces;  /* it put, when it has ended */
     double seconds; /* it lasts, as far as it could be read */
-    char *failure;  /* why it could not be read to its end; NULL: it could */
+    bool failed;    /* it could not be read to its end */
     bool whole;      /* it is labelled as one */
     bool starved;    /* memory ran out: pieces are missing */
     /* The line's: */
@@ -119,6 +121,7 @@ struct infer_piece {
     size_t index; /* in the job's order */
     size_t row;   /* in the list */
     bool segment; /* start and end say where it lies */
+    bool cut;     /* its user says that it ends behind its recording */
     double start, end;
     const char *speaker, *text; /* or NULL */
     mdl_audio audio;
@@ -156,7 +159,7 @@ bool infer_row_text(const infer *f, size_t row, float *out, char *message, size_
 size_t infer_read_job(void *arg, tool_stage_item *item);
 size_t infer_write_item(void *arg, tool_stage_item *item);
 
-/* Gives a piece of the job that is being read to the line. False: nobody wants it, and it is freed. */
+/* Gives a piece of the job that is being read to the line; pieces have the indices from 0 on, each once. False: nobody wants it, and it is freed. */
 bool infer_line_put(infer *f, infer_job *j, infer_piece *p);
 
 typedef struct infer_writing {

@@ -82,7 +82,6 @@ void infer_job_free(infer_job *j)
     if (!j) return;
     eng_free(j->spans);
     tool_segment_list_free(&j->given);
-    eng_free(j->failure);
     eng_free(j);
 }
 

@@ -67,7 +67,6 @@ bool infer_line_put(infer *f, infer_job *j, infer_piece *p)
 {
     p->item.is_piece = true;
     p->job = j;
-    p->index = j->pieces;
     size_t bytes = p->audio.data ? p->audio.channels * p->audio.stride * sizeof(float) : 0;
     bool taken = tool_stage_put(f->line->reading, &j->item.stage, &p->item.stage, bytes);
     j->pieces += taken;

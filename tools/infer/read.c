@@ -1,9 +1,11 @@
 /* Reading a job: a recording, whole or segment by segment, and which channels of it are to be labelled. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/memory.h"
 #include "model/audio/audio.h"
+#include "model/audio/cutter.h"
 #include "tools/infer/infer.h"
 
 void infer_fail(infer_answer *a, eng_status kind, const char *message)
@@ -75,25 +77,28 @@ static void choose_channels(const infer *f, infer_piece *p, size_t wanted)
 
 /* ---- Jobs ---- */
 
-static infer_piece *new_piece(size_t row)
+/* A new piece of the job, its index'th; NULL: memory ran out, which the line is told. */
+static infer_piece *new_piece(infer_job *j, size_t row, size_t index)
 {
     infer_piece *p = eng_alloc_zero(1, sizeof *p);
-    if (p) p->row = row;
+    if (p) {
+        p->row = row;
+        p->index = index;
+    } else {
+        j->starved = true;
+    }
     return p;
 }
 
 static void read_whole(infer *f, infer_job *j)
 {
     eng_error failure = {0};
-    infer_piece *p = new_piece(j->row);
-    if (!p) {
-        j->starved = true;
-        return;
-    }
+    infer_piece *p = new_piece(j, j->row, 0);
+    if (!p) return;
     eng_status status = mdl_audio_read(f->list.rows[j->row].path, &p->audio, &failure);
     j->whole = true;
     if (status) {
-        j->failure = eng_strdup(failure.message);
+        j->failed = true;
         fail_piece(p, status, failure.message);
     } else {
         j->seconds = (double)p->audio.samples / MDL_SAMPLE_RATE;
@@ -102,8 +107,202 @@ static void read_whole(infer *f, infer_job *j)
     infer_line_put(f, j, p);
 }
 
+/* A piece that is a failure. span: of the segment that it is, NULL: of none. False: nobody wants more. */
+static bool put_failure(infer *f, infer_job *j, size_t index, const infer_span *span, eng_status kind, const char *message)
+{
+    infer_piece *p = new_piece(j, span ? span->row : j->row, index);
+    if (!p) return false;
+    if (span && !span->bad) {
+        p->segment = true;
+        p->start = span->start;
+        p->end = span->end < 0 ? span->start : span->end;
+    }
+    if (span) {
+        p->speaker = span->speaker;
+        p->text = span->text;
+    }
+    fail_piece(p, kind, message);
+    return infer_line_put(f, j, p);
+}
+
+static bool copy_audio(const mdl_cut *cut, size_t channels, mdl_audio *out)
+{
+    size_t samples = cut->end - cut->begin, count;
+    float *data = eng_mul_size(samples, channels, &count) ? eng_alloc(count, sizeof *data) : NULL;
+    if (!data) return false;
+    for (size_t c = 0; c < channels; c++) memcpy(data + c * samples, cut->channel[c], samples * sizeof *data);
+    *out = (mdl_audio){.data = data, .channels = channels, .samples = samples, .stride = samples, .rate = MDL_SAMPLE_RATE};
+    return true;
+}
+
+/* span: the user's own; NULL: a window. False: nobody wants more, or memory ran out. */
+static bool put_cut(infer *f, infer_job *j, const mdl_cut *cut, const infer_span *span, size_t channels)
+{
+    infer_piece *p = new_piece(j, span ? span->row : j->row, cut->index);
+    if (!p) return false;
+    p->segment = true;
+    p->start = span ? span->start : (double)cut->begin / MDL_SAMPLE_RATE;
+    p->end = span && span->end >= 0 && !cut->short_of ? span->end : (double)cut->end / MDL_SAMPLE_RATE;
+    p->cut = cut->short_of;
+    if (span) {
+        p->speaker = span->speaker;
+        p->text = span->text;
+    }
+    if (!copy_audio(cut, channels, &p->audio)) {
+        infer_piece_free(p);
+        j->starved = true;
+        return false;
+    }
+    choose_channels(f, p, span ? span->channel : TOOL_NO_CHANNEL);
+    return infer_line_put(f, j, p);
+}
+
+/* ---- Windows ---- */
+
+static size_t to_samples(double seconds)
+{
+    return (size_t)llround(seconds * MDL_SAMPLE_RATE);
+}
+
+static void read_windows(infer *f, infer_job *j, mdl_audio_stream *s)
+{
+    const infer_options *o = &f->o;
+    mdl_windows rule = {.length = to_samples(o->segment),
+                        .hop = to_samples(o->hop > 0 ? o->hop : o->segment),
+                        .shortest = to_samples(o->shortest)};
+    size_t channels = mdl_audio_stream_info(s)->channels;
+    eng_error failure = {0};
+    mdl_cutter *c;
+    mdl_cut cut;
+    bool more = true, wanted = true;
+    eng_status status = mdl_cutter_open_windows(s, &rule, &c, &failure);
+    while (!status && more && wanted) {
+        status = mdl_cutter_next(c, &cut, &more, &failure);
+        if (!status && more) wanted = put_cut(f, j, &cut, NULL, channels);
+    }
+    j->seconds = c ? (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE : 0;
+    mdl_cutter_close(c);
+    if (!status || !wanted) return;
+    j->failed = true;
+    char message[1200];
+    snprintf(message, sizeof message, "%s%s", failure.message, j->pieces ? " (the segments before that have their rows)" : "");
+    put_failure(f, j, j->pieces, NULL, status, message);
+}
+
+/* ---- Segments of the user's ---- */
+
+/* The spans that are segments, and which ones they are. */
+typedef struct span_table {
+    mdl_span *span; /* [count] */
+    size_t *of;     /* [count]: in the job's */
+    bool *done;     /* [the job's] */
+    size_t count;
+} span_table;
+
+static bool span_table_init(span_table *t, const infer_job *j)
+{
+    *t = (span_table){.span = eng_alloc(j->span_count, sizeof *t->span),
+                      .of = eng_alloc(j->span_count, sizeof *t->of),
+                      .done = eng_alloc_zero(j->span_count, sizeof *t->done)};
+    return t->span && t->of && t->done;
+}
+
+static void span_table_fini(span_table *t)
+{
+    eng_free(t->span);
+    eng_free(t->of);
+    eng_free(t->done);
+}
+
+/* Fills the table with the spans that are some; the others fail. */
+static bool choose_spans(infer *f, infer_job *j, span_table *t)
+{
+    for (size_t i = 0; i < j->span_count; i++) {
+        const infer_span *s = &j->spans[i];
+        size_t begin = to_samples(s->start), end = s->end < 0 ? SIZE_MAX : to_samples(s->end);
+        const char *bad = s->bad ? s->bad : end <= begin ? "the segment has no sample" : NULL;
+        t->done[i] = bad != NULL;
+        if (bad && !put_failure(f, j, i, s, ENG_E_FORMAT, bad)) return false;
+        if (bad) continue;
+        t->of[t->count] = i;
+        t->span[t->count++] = (mdl_span){begin, end};
+    }
+    return true;
+}
+
+static bool put_outside(infer *f, infer_job *j, size_t index, double seconds)
+{
+    char message[200];
+    snprintf(message, sizeof message, "the segment begins at %.3f s, and the recording ends at %.3f s", j->spans[index].start,
+             seconds);
+    return put_failure(f, j, index, &j->spans[index], ENG_E_MISMATCH, message);
+}
+
+static eng_status cut_spans(infer *f, infer_job *j, mdl_audio_stream *s, span_table *t, bool *wanted, eng_error *failure)
+{
+    size_t channels = mdl_audio_stream_info(s)->channels;
+    mdl_cutter *c;
+    mdl_cut cut;
+    bool more = true;
+    eng_status status = mdl_cutter_open(s, t->span, t->count, &c, failure);
+    while (!status && more && *wanted) {
+        status = mdl_cutter_next(c, &cut, &more, failure);
+        if (status || !more) break;
+        cut.index = t->of[cut.index];
+        t->done[cut.index] = true;
+        double known = (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE;
+        *wanted = cut.outside ? put_outside(f, j, cut.index, known) : put_cut(f, j, &cut, &j->spans[cut.index], channels);
+    }
+    j->seconds = c ? (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE : 0;
+    mdl_cutter_close(c);
+    return status;
+}
+
+static void read_spans(infer *f, infer_job *j, mdl_audio_stream *s)
+{
+    eng_error failure = {0};
+    span_table t;
+    if (!span_table_init(&t, j)) {
+        j->starved = true;
+    } else {
+        bool wanted = choose_spans(f, j, &t);
+        eng_status status = wanted ? cut_spans(f, j, s, &t, &wanted, &failure) : ENG_OK;
+        j->failed = status != ENG_OK;
+        for (size_t i = 0; status && wanted && i < j->span_count; i++)
+            if (!t.done[i]) wanted = put_failure(f, j, i, &j->spans[i], status, failure.message);
+    }
+    span_table_fini(&t);
+}
+
+/* ---- All ---- */
+
+/* The recording itself cannot be read: a row for each segment that was named, else one. */
+static void fail_job(infer *f, infer_job *j, eng_status kind, const char *message)
+{
+    bool wanted = true;
+    j->failed = true;
+    if (!j->span_count) put_failure(f, j, 0, NULL, kind, message);
+    for (size_t i = 0; wanted && i < j->span_count; i++) wanted = put_failure(f, j, i, &j->spans[i], kind, message);
+}
+
+static void read_cut(infer *f, infer_job *j)
+{
+    eng_error failure = {0};
+    mdl_audio_stream *s = NULL;
+    eng_status status = infer_job_spans(f, j, &failure);
+    if (!status && !j->span_count && !(f->o.segment > 0)) return; /* nobody named a segment of it */
+    if (!status) status = mdl_audio_stream_open(f->list.rows[j->row].path, &f->raw, &s, &failure);
+    if (status) fail_job(f, j, status, failure.message);
+    else if (j->spans) read_spans(f, j, s);
+    else read_windows(f, j, s);
+    mdl_audio_stream_close(s);
+}
+
 size_t infer_read_job(void *arg, tool_stage_item *item)
 {
-    read_whole(arg, (infer_job *)item);
+    infer *f = arg;
+    infer_job *j = (infer_job *)item;
+    if (f->o.segment > 0 || f->segments || f->start_column != TOOL_NO_COLUMN) read_cut(f, j);
+    else read_whole(f, j);
     return 0;
 }

@@ -29,6 +29,7 @@ void infer_totals_fini(infer_totals *t)
 
 void infer_totals_answer(infer_totals *t, const infer_piece *p, const infer_answer *a, size_t label)
 {
+    t->cut += p->cut;
     if (a->outcome == INFER_SILENT) {
         t->silent++;
     } else if (a->outcome == INFER_FAILED) {
@@ -45,7 +46,7 @@ void infer_totals_job(infer_totals *t, const infer_job *j)
 {
     t->done += j->rows;
     t->recordings += j->seconds > 0;
-    t->unread += j->failure != NULL;
+    t->unread += j->failed;
     t->audio_seconds += j->seconds;
 }
 
@@ -129,7 +130,6 @@ static void build(const infer_totals *t, const char *const *labels, bool values,
     put_count(out, "rows_failed", t->failed);
     put_count(out, "rows_silent", t->silent);
     put_count(out, "segments_cut", t->cut);
-    put_count(out, "segments_outside", t->outside);
     put_number(out, "audio_hours", t->audio_seconds / 3600);
     put_number(out, "labelled_hours", t->labelled_seconds / 3600);
     put_number(out, "elapsed_seconds", eng_now() - t->started);
