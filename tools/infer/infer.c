@@ -41,6 +41,10 @@ static const tool_option options[] = {
     {"segments", 0, TOOL_TEXT, OPTION(segments), "FILE",
      "label the segments in FILE: CSV (file,start,end), RTTM, Audacity labels,\nTextGrid, WebVTT, SRT; or a folder with one of "
      "these a recording. A list\nwith columns start and end needs none", NULL, 0, 0},
+    {"live", 0, TOOL_FLAG, OPTION(live), NULL,
+     "label standard input while it comes in: a row as soon as its segment has\nended (--segment 4 --hop 1)", NULL, 0, 0},
+    {"raw", 0, TOOL_TEXT, OPTION(raw), "FORMAT:RATE[:CHANNELS]",
+     "standard input holds samples without a header, as s16le:16000:1 or\nmulaw:8000", NULL, 0, 0},
     {"skip-silence", 0, TOOL_NUMBER, OPTION(skip_silence), "DB",
      "leave out what is quieter than DB below full scale (root mean square), as\n-50 (nothing)", NULL, -200, 0},
     {"longest", 0, TOOL_NUMBER, OPTION(longest), "S",

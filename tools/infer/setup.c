@@ -16,6 +16,8 @@ int infer_complain(int status, const char *message)
 
 /* ---- What is asked for ---- */
 
+static const double LIVE_SEGMENT = 4, LIVE_HOP = 1; /* seconds: what one label needs to be worth something; and how often */
+
 static bool parse_channels(const char *text, long *out)
 {
     char *end;
@@ -26,6 +28,42 @@ static bool parse_channels(const char *text, long *out)
         return *text >= '0' && *text <= '9' && !*end && *out < 64;
     }
     return true;
+}
+
+/* --raw FORMAT:RATE[:CHANNELS] */
+static bool parse_raw(const char *text, mdl_audio_options *out)
+{
+    char format[16], *end;
+    const char *colon = strchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof format || colon[1] < '0' || colon[1] > '9') return false;
+    snprintf(format, sizeof format, "%.*s", (int)(colon - text), text);
+    unsigned long rate = strtoul(colon + 1, &end, 10), channels = 1;
+    if (*end == ':' && end[1] >= '0' && end[1] <= '9') channels = strtoul(end + 1, &end, 10);
+    *out = (mdl_audio_options){.raw = mdl_pcm_named(format), .rate = (double)rate, .channels = channels};
+    return !*end && out->raw != MDL_PCM_NONE && rate >= MDL_PCM_RATE_MIN && rate <= MDL_PCM_RATE_MAX && channels >= 1 &&
+           channels <= MDL_AUDIO_MAX_CHANNELS;
+}
+
+/* Sound that is still being made: standard input alone, in short segments. */
+static int plan_live(infer *f)
+{
+    infer_options *o = &f->o;
+    if (o->raw && !parse_raw(o->raw, &f->raw)) {
+        fprintf(stderr, "infer: --raw %s: expected FORMAT:RATE[:CHANNELS], as s16le:16000:1, with one of u8, s16le, s24le, s32le, "
+                        "f32le, f64le, mulaw, alaw\n", o->raw);
+        return INFER_EXIT_USAGE;
+    }
+    bool standard_input = f->list.row_count == 1 && strcmp(f->list.rows[0].path, "-") == 0;
+    if (o->raw && !standard_input)
+        return infer_complain(INFER_EXIT_USAGE, "--raw says what standard input holds: give - as the only input");
+    if (!o->live) return 0;
+    if (!standard_input)
+        return infer_complain(INFER_EXIT_USAGE, "--live labels what comes in on standard input: give - as the only input");
+    if (!(o->segment > 0)) {
+        o->segment = LIVE_SEGMENT;
+        if (!(o->hop > 0)) o->hop = LIVE_HOP;
+    }
+    return 0;
 }
 
 static bool same_file(const struct stat *a, const char *path)
@@ -101,7 +139,8 @@ int infer_plan(infer *f, size_t inputs, char **argv)
     if (tool_list_load(argv + 1, inputs, &f->list, &err)) return infer_complain(INFER_EXIT_USAGE, err.message);
     f->gender_column = tool_list_column(&f->list, "gender");
     if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");
-    int status = plan_segments(f);
+    int status = plan_live(f);
+    if (!status) status = plan_segments(f);
     if (!status && infer_choose_rows(f, &err)) status = infer_complain(INFER_EXIT_USAGE, err.message);
     const char *outputs[] = {f->o.output, f->o.features, f->o.errors, f->o.summary};
     for (size_t i = 0; !status && i < sizeof outputs / sizeof *outputs; i++) status = keep_inputs(f, outputs[i], inputs, argv);
