@@ -5,6 +5,7 @@
 #include "tools/infer/infer.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "engine/memory.h"
 #include "tools/common/options.h"
@@ -110,8 +111,10 @@ static int label_all(infer *f)
         f->out = NULL;
     }
     if (status) return infer_complain(INFER_EXIT_INPUTS, err.message);
-    if (!f->o.quiet && f->totals->rows > 1) infer_totals_say(f->totals);
-    if (failed) fprintf(stderr, "infer: %zu of %zu rows could not be labelled\n", failed, failed + f->totals->labelled);
+    if (!f->o.quiet) infer_totals_say(f->totals, isatty(STDERR_FILENO));
+    bool inputs = infer_is_whole(f) && f->channels != CHANNELS_SPLIT;
+    size_t rows = inputs ? f->totals->rows : failed + f->totals->labelled;
+    if (failed) fprintf(stderr, "infer: %zu of %zu %s could not be labelled\n", failed, rows, inputs ? "inputs" : "rows");
     return failed ? INFER_EXIT_INPUTS : 0;
 }
 

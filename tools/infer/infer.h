@@ -42,6 +42,7 @@ typedef struct infer {
     long channels; /* CHANNELS_MIX, CHANNELS_SPLIT or a channel */
     tool_list list;
     size_t first_row, last_row; /* of the list, that this process labels: [first_row, last_row) */
+    bool continues;             /* that is a share, and not the first */
     wlm_model *model;
     const char **classes;
     tool_output *out;
@@ -135,6 +136,9 @@ struct infer_piece {
 void infer_fail(infer_answer *a, eng_status kind, const char *message);
 
 /* ---- job.c ---- */
+
+/* Whether recordings are labelled as they are, each as one. */
+bool infer_is_whole(const infer *f);
 
 /* The next job of f's rows from *row on, which moves past them. Errors: out of memory. */
 eng_status infer_job_next(infer *f, size_t *row, infer_job **out, eng_error *err);

@@ -7,6 +7,11 @@
 
 enum { ROWS_OF_JOB = 1 << 16 }; /* rows of a list that are read in one go, at most */
 
+bool infer_is_whole(const infer *f)
+{
+    return !(f->o.segment > 0) && !f->segments && f->start_column == TOOL_NO_COLUMN;
+}
+
 /* Rows from `row` on that name segments of one recording. */
 static size_t count_rows(const infer *f, size_t row)
 {

@@ -326,7 +326,7 @@ size_t infer_read_job(void *arg, tool_stage_item *item)
 {
     infer *f = arg;
     infer_job *j = (infer_job *)item;
-    if (f->o.segment > 0 || f->segments || f->start_column != TOOL_NO_COLUMN) read_cut(f, j);
-    else read_whole(f, j);
+    if (infer_is_whole(f)) read_whole(f, j);
+    else read_cut(f, j);
     return 0;
 }

@@ -233,7 +233,6 @@ static int open_features(infer *f)
 static int open_output(infer *f)
 {
     eng_error err = {0};
-    bool cut = f->o.segment > 0 || f->segments || f->start_column != TOOL_NO_COLUMN;
     tool_output_spec spec = {.format = (tool_format)f->o.format,
                              .path = f->o.output,
                              .list = &f->list,
@@ -241,10 +240,10 @@ static int open_output(infer *f)
                              .class_count = wlm_model_labels(f->model),
                              .values = wlm_model_is_regression(f->model) != 0,
                              .channels = f->channels == CHANNELS_SPLIT,
-                             .segments = cut && f->start_column == TOOL_NO_COLUMN,
+                             .segments = !infer_is_whole(f),
                              .speakers = f->segments != NULL,
                              .texts = f->segments != NULL,
-                             .no_header = f->first_row > 0,
+                             .no_header = f->continues,
                              .logits = f->o.logits};
     if (tool_output_open(&spec, &f->out, &err)) return infer_complain(INFER_EXIT_INPUTS, err.message);
     return 0;

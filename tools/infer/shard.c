@@ -79,6 +79,7 @@ eng_status infer_choose_rows(infer *f, eng_error *err)
         if (!(seconds[r] > 0)) seconds[r] = mean;
     total = 0;
     for (size_t r = 0; r < rows; r++) total += seconds[r];
+    f->continues = i > 1;
     divide(f, seconds, total, (size_t)i - 1, (size_t)n);
     eng_free(seconds);
     return ENG_OK;

@@ -87,8 +87,9 @@ void infer_totals_show(infer_totals *t, bool terminal)
     t->shown = now;
 }
 
-void infer_totals_say(const infer_totals *t)
+void infer_totals_say(const infer_totals *t, bool terminal)
 {
+    if (!terminal && eng_now() - t->started < MINUTE && !t->cut && !t->silent) return;
     fprintf(stderr, "infer: %zu rows labelled, %.2f h of audio in %.1f s: %.1f times real time", t->labelled,
             t->audio_seconds / 3600, eng_now() - t->started, speed(t));
     if (t->silent) fprintf(stderr, "; %zu silent left out", t->silent);

@@ -35,8 +35,8 @@ void infer_totals_job(infer_totals *t, const infer_job *j);
 /* Shows how far the run is: on a terminal one line that is rewritten, elsewhere a line a minute. */
 void infer_totals_show(infer_totals *t, bool terminal);
 
-/* The last line of a run, where several rows were to be labelled. */
-void infer_totals_say(const infer_totals *t);
+/* The last line of a run that showed how far it was. */
+void infer_totals_say(const infer_totals *t, bool terminal);
 
 /* Writes all of it to a JSON file (tools/common/part_file.h). labels [t->labels]: their names; values: they are no classes,
  * and are not counted. Errors: it cannot be written. */
