@@ -195,3 +195,113 @@ Test(stage, closes_at_any_time)
         }
     tool_stage_close(NULL);
 }
+
+/* ---- Parts ---- */
+
+enum { PARTS = 7, WHOLES = 30, PART_BYTES = 10 };
+
+typedef struct whole {
+    tool_stage_item stage;
+    size_t number;
+    struct part {
+        tool_stage_item stage;
+        size_t whole, number;
+    } part[PARTS];
+} whole;
+
+typedef struct parts_workshop {
+    whole whole[WHOLES];
+    tool_stage *_Atomic stage;
+    _Atomic size_t held, held_most; /* parts that are put and not taken */
+    _Atomic size_t refused;
+} parts_workshop;
+
+/* Item i comes in i % (PARTS + 1) parts. */
+static size_t make_parts(void *arg, tool_stage_item *item)
+{
+    parts_workshop *w = arg;
+    whole *o = (whole *)item;
+    while (!w->stage) sched_yield();
+    for (size_t i = 0; i < o->number % (PARTS + 1); i++) {
+        o->part[i].whole = o->number;
+        o->part[i].number = i;
+        size_t held = ++w->held;
+        if (!tool_stage_put(w->stage, item, &o->part[i].stage, PART_BYTES)) {
+            w->refused++;
+            w->held--;
+            return 0;
+        }
+        for (size_t most = w->held_most; held > most && !atomic_compare_exchange_weak(&w->held_most, &most, held);)
+            continue;
+    }
+    return 0;
+}
+
+static void open_parts(parts_workshop *w, size_t threads, size_t most_bytes)
+{
+    eng_error err = {ENG_OK, ""};
+    tool_stage *s;
+    cr_assert_eq(tool_stage_open(&(tool_stage_options){make_parts, w, threads, most_bytes}, &s, &err), ENG_OK, "%s",
+                 err.message);
+    w->stage = s;
+    for (size_t i = 0; i < WHOLES; i++) {
+        w->whole[i].number = i;
+        tool_stage_give(s, &w->whole[i].stage);
+    }
+}
+
+Test(stage, parts_come_before_what_they_are_of)
+{
+    for (size_t threads = 1; threads <= 8; threads++)
+        for (size_t room = 0; room <= 4; room++) {
+            parts_workshop w = {.held = 0};
+            open_parts(&w, threads, room * PART_BYTES);
+            for (size_t i = 0; i < WHOLES; i++) {
+                for (size_t k = 0; k < i % (PARTS + 1); k++) {
+                    const struct part *p = (const struct part *)tool_stage_take(w.stage);
+                    w.held--;
+                    cr_assert(p && p->whole == i && p->number == k, "part %zu of %zu", k, i);
+                }
+                cr_assert_eq(((const whole *)tool_stage_take(w.stage))->number, i);
+            }
+            cr_assert_null(tool_stage_take(w.stage));
+            /* What is held, what a thread each has put last, and what each waits with. */
+            if (room) cr_assert_leq(w.held_most, room + 2 * threads + 1, "%zu parts at once", w.held_most);
+            tool_stage_close(w.stage);
+        }
+}
+
+/* Of the later ones no part will do, and they fill all the room there is: the first goes on all the same. */
+static bool is_of_first(const void *arg, const tool_stage_item *item)
+{
+    const parts_workshop *w = arg;
+    const char *at = (const char *)item;
+    return at >= (const char *)&w->whole[7] && at < (const char *)&w->whole[8];
+}
+
+Test(stage, the_oldest_goes_on_whatever_the_others_hold)
+{
+    parts_workshop w = {.held = 0};
+    open_parts(&w, 4, PART_BYTES);
+    for (size_t i = 0; i < 7; i++)
+        for (size_t k = 0; k <= i % (PARTS + 1); k++) cr_assert_not_null(tool_stage_take(w.stage));
+    for (size_t spin = 0; spin < 1000; spin++) sched_yield();
+    for (size_t k = 0; k < 7; k++) {
+        const struct part *p = (const struct part *)tool_stage_pick(w.stage, true, is_of_first, &w);
+        cr_assert(p && p->whole == 7 && p->number == k);
+    }
+    cr_assert_eq(((const whole *)tool_stage_pick(w.stage, true, is_of_first, &w))->number, 7);
+    tool_stage_close(w.stage);
+}
+
+Test(stage, closes_with_parts_that_have_no_room)
+{
+    for (size_t threads = 1; threads <= 4; threads++) {
+        parts_workshop w = {.held = 0};
+        open_parts(&w, threads, PART_BYTES);
+        for (size_t k = 0; k < 10; k++) cr_assert_not_null(tool_stage_take(w.stage));
+        for (size_t spin = 0; spin < 1000; spin++) sched_yield();
+        tool_stage_close(w.stage);
+        cr_assert_leq(w.refused, threads);
+    }
+}

@@ -12,7 +12,7 @@ struct tool_stage {
     pthread_t *thread;
     size_t threads; /* that run */
     pthread_mutex_t lock;
-    pthread_cond_t work; /* for the threads: there is something to begin, or stop */
+    pthread_cond_t work; /* for the threads: there is something to begin, room for a part, or stop */
     pthread_cond_t made; /* for the caller: an item is made, or an interrupt */
     /* By the lock. */
     tool_stage_item *oldest, **end; /* all that are not taken; where the next one is linked */
@@ -100,6 +100,24 @@ void tool_stage_close(tool_stage *s)
     eng_free(s);
 }
 
+bool tool_stage_put(tool_stage *s, tool_stage_item *item, tool_stage_item *part, size_t bytes)
+{
+    *part = (tool_stage_item){.next = item, .bytes = bytes, .made = true};
+    pthread_mutex_lock(&s->lock);
+    while (!s->stop && s->o.most_bytes && s->bytes >= s->o.most_bytes && s->oldest != item)
+        pthread_cond_wait(&s->work, &s->lock);
+    bool go_on = !s->stop;
+    if (go_on) {
+        tool_stage_item **link = &s->oldest;
+        while (*link != item) link = &(*link)->next;
+        *link = part;
+        s->bytes += bytes;
+        pthread_cond_signal(&s->made);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return go_on;
+}
+
 /* ---- The caller's side ---- */
 
 void tool_stage_give(tool_stage *s, tool_stage_item *item)
@@ -109,7 +127,7 @@ void tool_stage_give(tool_stage *s, tool_stage_item *item)
     *s->end = item;
     s->end = &item->next;
     if (!s->next) s->next = item;
-    pthread_cond_signal(&s->work);
+    pthread_cond_broadcast(&s->work); /* one that has a part to put could be the one that wakes */
     pthread_mutex_unlock(&s->lock);
 }
 

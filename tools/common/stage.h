@@ -2,7 +2,10 @@
  * takes them back when they are made: in the order in which they were given, or as they get ready. Items are begun in
  * the order in which they were given, so the one that a caller waits for is never behind others.
  *
- * All functions but the one that makes items, and tool_stage_interrupt, are the caller's, from one thread. */
+ * An item may come in parts, such as a recording of hours in segments: what makes it puts them (tool_stage_put), and the
+ * caller takes them, each when it is there, before the item itself, which is taken last.
+ *
+ * All functions but the one that makes items, tool_stage_put and tool_stage_interrupt, are the caller's, from one thread. */
 #ifndef TOOLS_COMMON_STAGE_H
 #define TOOLS_COMMON_STAGE_H
 
@@ -38,6 +41,11 @@ eng_status tool_stage_open(const tool_stage_options *options, tool_stage **out, 
 /* Gives an item, which stays the caller's and where it is, but is not to be touched until it is taken. */
 void tool_stage_give(tool_stage *s, tool_stage_item *item);
 
+/* Of the function that makes `item`: puts a part of it, which is made, holds `bytes` and is the caller's from then on.
+ * Waits while those that are made and not taken hold as much as they may, unless this part will be the oldest of all:
+ * whoever takes the oldest first never waits in vain. False: the stage is being closed, and the part is not taken. */
+bool tool_stage_put(tool_stage *s, tool_stage_item *item, tool_stage_item *part, size_t bytes);
+
 /* Takes the oldest item, once it is made. NULL: there is none. */
 tool_stage_item *tool_stage_take(tool_stage *s);
 
@@ -51,7 +59,7 @@ tool_stage_item *tool_stage_pick(tool_stage *s, bool wait, tool_stage_test test,
 /* From any thread: a tool_stage_pick that waits, or the next that would wait, gives NULL. */
 void tool_stage_interrupt(tool_stage *s);
 
-/* Stops: items that are being made are made to their end, others are not begun. Frees the stage; the items that were
+/* Stops: items that are being made are made to their end, without the parts that are not put yet, others are not begun. Frees the stage; the items that were
  * not taken are left to the caller. s may be NULL. */
 void tool_stage_close(tool_stage *s);
 

@@ -5,17 +5,12 @@
 #include "tools/infer/infer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/memory.h"
-#include "tools/common/default_model.h"
 #include "tools/common/options.h"
+#include "tools/infer/totals.h"
 
-enum { EXIT_USAGE = 1, EXIT_MODEL = 2, EXIT_INPUTS = 3 };
-
-#define UNSET SIZE_MAX /* a choice that was not made */
 #define OPTION(member) offsetof(infer_options, member)
 
 static const tool_option options[] = {
@@ -37,6 +32,29 @@ static const tool_option options[] = {
     {"channels", 0, TOOL_TEXT, OPTION(channels), "mix|split|N",
      "of recordings with several channels: label their mean (mix, the default),\neach one (split), or channel N, from 0",
      NULL, 0, 0},
+    {"segment", 's', TOOL_NUMBER, OPTION(segment), "S",
+     "cut recordings into segments of S seconds, a row each with start and end;\nthe last ends with the recording", NULL, 0.025,
+     86400},
+    {"hop", 0, TOOL_NUMBER, OPTION(hop), "S", "how far apart the segments of --segment begin (as long as they are)", NULL, 0.01,
+     86400},
+    {"shortest", 0, TOOL_NUMBER, OPTION(shortest), "S",
+     "a shorter last segment begins earlier, to be so long (1, at most a\nsegment)", NULL, 0, 86400},
+    {"segments", 0, TOOL_TEXT, OPTION(segments), "FILE",
+     "label the segments in FILE: CSV (file,start,end), RTTM, Audacity labels,\nTextGrid, WebVTT, SRT; or a folder with one of "
+     "these a recording. A list\nwith columns start and end needs none", NULL, 0, 0},
+    {"live", 0, TOOL_FLAG, OPTION(live), NULL,
+     "label standard input while it comes in: a row as soon as its segment has\nended (--segment 4 --hop 1)", NULL, 0, 0},
+    {"raw", 0, TOOL_TEXT, OPTION(raw), "FORMAT:RATE[:CHANNELS]",
+     "standard input holds samples without a header, as s16le:16000:1 or\nmulaw:8000", NULL, 0, 0},
+    {"skip-silence", 0, TOOL_NUMBER, OPTION(skip_silence), "DB",
+     "leave out what is quieter than DB below full scale (root mean square), as\n-50 (nothing)", NULL, -200, 0},
+    {"longest", 0, TOOL_NUMBER, OPTION(longest), "S",
+     "a longer recording that is labelled as one gets a note (60)", NULL, 0, 1e9},
+    {"shard", 0, TOOL_TEXT, OPTION(shard), "I/N",
+     "label the I-th of N shares of the rows, 1 to N, of about the same audio\nwhere the list has a column duration; the shares' "
+     "outputs one after the\nother are the whole, a header in the first", NULL, 0, 0},
+    {"errors", 0, TOOL_TEXT, OPTION(errors), "FILE", "also write what could not be labelled to FILE, as CSV", NULL, 0, 0},
+    {"summary", 0, TOOL_TEXT, OPTION(summary), "FILE", "write counts, hours, labels and speed to FILE, as JSON", NULL, 0, 0},
     {"batch-seconds", 0, TOOL_NUMBER, OPTION(batch_seconds), "S",
      "seconds of audio that are run together, at most; a longer recording\nruns alone (30; 0: one after the other)", NULL, 0,
      86400},
@@ -65,185 +83,70 @@ static const tool_program program = {
     options,
 };
 
-static int complain(int status, const char *message)
+/* Ends what was written beside the rows. */
+static eng_status close_others(infer *f, eng_error *err)
 {
-    fprintf(stderr, "infer: %s\n", message);
+    eng_status status = ENG_OK;
+    if (f->features) status = wts_writer_finish(f->features, err);
+    f->features = NULL;
+    if (!status && f->errors) {
+        status = infer_errors_close(f->errors, err);
+        f->errors = NULL;
+    }
+    if (!status && f->o.summary)
+        status = infer_totals_write(f->totals, f->o.summary, f->classes, wlm_model_is_regression(f->model) != 0, err);
     return status;
-}
-
-/* ---- Setting up ---- */
-
-static bool parse_channels(const char *text, long *out)
-{
-    char *end;
-    if (!text || strcmp(text, "mix") == 0) *out = CHANNELS_MIX;
-    else if (strcmp(text, "split") == 0) *out = CHANNELS_SPLIT;
-    else {
-        *out = strtol(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end && *out < 64;
-    }
-    return true;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Features are named by file name: two inputs of one name would be one tensor. Returns such a name (to free), or NULL. */
-static char *duplicate_stem(const tool_list *list)
-{
-    char **stems = eng_alloc_zero(list->row_count, sizeof *stems), *found = NULL;
-    for (size_t i = 0; stems && i < list->row_count; i++) {
-        char stem[1024];
-        tool_stem(list->rows[i].file, stem, sizeof stem);
-        stems[i] = eng_strdup(stem);
-        if (!stems[i]) break;
-    }
-    if (stems && list->row_count && stems[list->row_count - 1]) {
-        qsort(stems, list->row_count, sizeof *stems, by_text);
-        for (size_t i = 1; i < list->row_count && !found; i++)
-            if (strcmp(stems[i - 1], stems[i]) == 0) found = eng_strdup(stems[i]);
-    }
-    for (size_t i = 0; stems && i < list->row_count; i++) eng_free(stems[i]);
-    eng_free(stems);
-    return found;
-}
-
-static int open_model(infer *f)
-{
-    static const char *const precisions[] = {"f32", "bf16", "int8"};
-    wlm_options o = {.threads = (size_t)f->o.threads, .cpu = f->o.cpu, .allow_bf16 = f->o.allow_bf16};
-    if (f->o.precision != UNSET) o.precision = precisions[f->o.precision];
-    wlm_error err;
-    if (wlm_model_open(f->o.model, &o, &f->model, &err))
-        return complain(err.status == WLM_E_USAGE ? EXIT_USAGE : EXIT_MODEL, err.message);
-    if (!f->o.quiet && f->defaulted)
-        fprintf(stderr, "infer: no --model: labelling with %s (its README.md says how good it is, and its licence)\n",
-                f->path);
-    if (!f->o.quiet && wlm_model_note(f->model)) complain(0, wlm_model_note(f->model));
-    size_t labels = wlm_model_labels(f->model);
-    f->classes = eng_alloc(labels, sizeof *f->classes);
-    if (!f->classes) return complain(EXIT_MODEL, "out of memory");
-    for (size_t i = 0; i < labels; i++) f->classes[i] = wlm_model_label(f->model, i);
-    if (!labels && !f->o.features && !f->o.quiet)
-        complain(0, "the model has no head: rows have no label; --features FILE writes its hidden states");
-    bool gender = f->o.gender || f->gender_column != TOOL_NO_COLUMN;
-    if (wlm_model_wants_gender(f->model) && !gender)
-        return complain(EXIT_USAGE, "the model is conditioned on gender: give --gender female|male, or a list with a "
-                                    "column \"gender\"");
-    if (!wlm_model_wants_gender(f->model) && f->o.gender)
-        complain(0, "the model is not conditioned on gender: --gender is ignored");
-    if (wlm_model_text_size(f->model) && !f->o.text)
-        return complain(EXIT_USAGE, "the model is conditioned on text: give --text-embeddings FILE");
-    if (!wlm_model_text_size(f->model) && f->o.text)
-        complain(0, "the model is not conditioned on text: --text-embeddings is ignored");
-    return 0;
-}
-
-static int open_files(infer *f)
-{
-    eng_error err = {0};
-    if (wlm_model_text_size(f->model)) {
-        if (!kern_table_fill(&f->portable, KERN_TIER_PORTABLE, 0)) return complain(EXIT_USAGE, "no portable kernels");
-        if (wts_checkpoint_open(f->o.text, &f->text, &err)) return complain(EXIT_USAGE, err.message);
-    }
-    if (f->o.features) {
-        char *twice = duplicate_stem(&f->list);
-        if (twice) {
-            fprintf(stderr, "infer: --features names tensors by file name, and two inputs are named %s\n", twice);
-            eng_free(twice);
-            return EXIT_USAGE;
-        }
-        size_t name_bytes = 0;
-        for (size_t i = 0; i < f->list.row_count; i++) name_bytes += strlen(f->list.rows[i].file) + 32;
-        if (wts_writer_open(f->o.features, f->list.row_count, name_bytes, NULL, &f->features, &err))
-            return complain(EXIT_INPUTS, err.message);
-    }
-    tool_output_spec spec = {.format = (tool_format)f->o.format,
-                             .path = f->o.output,
-                             .list = &f->list,
-                             .classes = f->classes,
-                             .class_count = wlm_model_labels(f->model),
-                             .channels = f->channels == CHANNELS_SPLIT,
-                             .logits = f->o.logits};
-    if (tool_output_open(&spec, &f->out, &err)) return complain(EXIT_INPUTS, err.message);
-    return 0;
 }
 
 static int label_all(infer *f)
 {
     eng_error err = {0};
-    eng_status status = infer_line_run(f, &err);
+    eng_status status = infer_totals_init(f->totals, f->last_row - f->first_row, wlm_model_labels(f->model), &err);
+    if (!status) status = infer_line_run(f, &err);
     if (!status) infer_line_close(f);
-    size_t failed = tool_output_failed_rows(f->out);
-    if (!status && f->features) {
-        status = wts_writer_finish(f->features, &err);
-        f->features = NULL;
-    }
+    if (!status) status = close_others(f, &err);
+    size_t failed = f->totals->failed;
     if (!status) {
         status = tool_output_close(f->out, &err);
         f->out = NULL;
     }
-    if (status) return complain(EXIT_INPUTS, err.message);
-    if (failed) fprintf(stderr, "infer: %zu of %zu inputs could not be labelled\n", failed, f->list.row_count);
-    return failed ? EXIT_INPUTS : 0;
-}
-
-static bool same_file(const struct stat *a, const char *path)
-{
-    struct stat b;
-    return stat(path, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
-}
-
-/* Refuses to write over an input (`infer list.csv -o list.csv`): the recording, or the list itself. */
-static int keep_inputs(const infer *f, const char *output, size_t inputs, char **argv)
-{
-    struct stat info;
-    bool found = false;
-    if (!output || stat(output, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
-    for (size_t i = 0; i < inputs && !found; i++) found = same_file(&info, argv[1 + i]);
-    for (size_t i = 0; i < f->list.row_count && !found; i++) found = same_file(&info, f->list.rows[i].path);
-    if (!found) return 0;
-    fprintf(stderr, "infer: %s is an input: the results would overwrite it\n", output);
-    return EXIT_USAGE;
+    if (status) return infer_complain(INFER_EXIT_INPUTS, err.message);
+    if (!f->o.quiet) infer_totals_say(f->totals, isatty(STDERR_FILENO));
+    bool inputs = infer_is_whole(f) && f->channels != CHANNELS_SPLIT;
+    size_t rows = inputs ? f->totals->rows : failed + f->totals->labelled;
+    if (failed) fprintf(stderr, "infer: %zu of %zu %s could not be labelled\n", failed, rows, inputs ? "inputs" : "rows");
+    return failed ? INFER_EXIT_INPUTS : 0;
 }
 
 static int run(infer *f, size_t inputs, char **argv)
 {
     eng_error err = {0};
-    if (inputs == 0) return complain(EXIT_USAGE, "no input: name audio files, folders or lists (--help shows more)");
-    if (!parse_channels(f->o.channels, &f->channels)) {
-        fprintf(stderr, "infer: --channels %s: expected mix, split or a channel's number from 0 to 63\n", f->o.channels);
-        return EXIT_USAGE;
-    }
-    f->defaulted = !f->o.model;
-    if (f->defaulted && !tool_default_model(f->path, sizeof f->path))
-        return complain(EXIT_USAGE, "no model: give --model DIR_OR_FILE (--help shows all options)");
-    if (f->defaulted) f->o.model = f->path;
-    if (tool_list_load(argv + 1, inputs, &f->list, &err)) return complain(EXIT_USAGE, err.message);
-    f->gender_column = tool_list_column(&f->list, "gender");
-    if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");
-    int status = keep_inputs(f, f->o.output, inputs, argv);
-    if (!status) status = keep_inputs(f, f->o.features, inputs, argv);
-    if (!status && infer_line_open(f, &err)) status = complain(EXIT_INPUTS, err.message); /* decodes while the model loads */
-    if (!status) status = open_model(f);
-    if (!status) status = open_files(f);
+    int status = infer_plan(f, inputs, argv);
+    if (!status && infer_line_open(f, &err)) /* decodes while the model loads */
+        status = infer_complain(INFER_EXIT_INPUTS, err.message);
+    if (!status) status = infer_open_model(f);
+    if (!status) status = infer_open_files(f);
     return status ? status : label_all(f);
 }
 
 int main(int argc, char **argv)
 {
-    static infer f = {.o = {.batch_seconds = 30, .precision = UNSET}};
+    static infer_totals totals;
+    static infer f = {.o = {.batch_seconds = 30, .precision = INFER_UNSET, .shortest = 1, .longest = 60}, .totals = &totals};
     size_t inputs;
     int status;
     if (!tool_options_start(&program, argc, argv, &f.o, &inputs, &status)) return status;
     status = run(&f, inputs, argv);
     tool_output_abandon(f.out);
     wts_writer_abandon(f.features);
+    infer_errors_abandon(f.errors);
     if (f.text.path) wts_checkpoint_close(&f.text);
     wlm_model_close(f.model);
     eng_free(f.classes);
-    if (!f.line) tool_list_free(&f.list);
+    infer_totals_fini(f.totals);
+    if (!f.line) { /* else threads may still use them */
+        tool_segments_close(f.segments);
+        tool_list_free(&f.list);
+    }
     return status;
 }

@@ -1,35 +1,36 @@
-/* Writing a row: its results, hidden states and failures, and the progress on a terminal. */
+/* Writing: a piece's results, hidden states and failures; of a recording what is said of it as a whole. */
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/clock.h"
+#include "engine/memory.h"
 #include "tools/infer/infer.h"
+#include "tools/infer/totals.h"
 
-void infer_show_progress(const infer_writing *w, size_t done)
+/* A line on standard error, on a terminal in the place of the progress. */
+static void say(const infer_writing *w, const char *line)
 {
-    if (!w->progress) return;
-    size_t rows = w->f->list.row_count;
-    double elapsed = eng_now() - w->started;
-    fprintf(stderr, "\r%zu of %zu files", done, rows);
-    if (done && elapsed > 0) {
-        double left = elapsed / (double)done * (double)(rows - done);
-        fprintf(stderr, ", %.1f s of audio a second, %d:%02d left", w->audio_seconds / elapsed, (int)left / 60,
-                (int)left % 60);
-    }
-    fputs(done == rows ? "\033[K\n" : "\033[K", stderr);
+    fprintf(stderr, "%sinfer: %s\n", w->progress ? "\r\033[K" : "", line);
 }
 
-static eng_status write_failure(const infer_writing *w, size_t row, const infer_answer *a, eng_error *err)
+static eng_status write_failure(const infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
-    if (w->progress) fputs("\r\033[K", stderr);
-    const tool_row *r = &w->f->list.rows[row];
+    const tool_row *r = &w->f->list.rows[p->row];
+    const char *message = a->message ? a->message : "out of memory";
     eng_error path, line; /* eng_fail makes file names fit for a terminal, as it did in the message */
     eng_fail(&path, ENG_E_IO, "%s", r->path);
-    bool named = strncmp(a->message, path.message, strlen(path.message)) == 0; /* errors of the file itself begin so */
-    eng_fail(&line, ENG_E_IO, "%s%s%s", named ? "" : r->file, named ? "" : ": ", a->message);
-    fprintf(stderr, "infer: %s\n", line.message);
-    tool_result failed = {.row = row, .channel = a->channel, .error = a->message};
-    return tool_output_write(w->f->out, &failed, err);
+    bool named = strncmp(message, path.message, strlen(path.message)) == 0; /* errors of the file itself begin so */
+    eng_fail(&line, ENG_E_IO, "%s%s%s", named ? "" : r->file, named ? "" : ": ", message);
+    say(w, line.message);
+    tool_result failed = {.row = p->row,
+                          .channel = a->channel,
+                          .segment = p->segment,
+                          .start = p->start,
+                          .end = p->end,
+                          .speaker = p->speaker,
+                          .text = p->text,
+                          .error = message};
+    eng_status status = w->f->errors ? infer_errors_write(w->f->errors, r->file, &failed, err) : ENG_OK;
+    return status ? status : tool_output_write(w->f->out, &failed, err);
 }
 
 static eng_status write_features(const infer *f, size_t row, const infer_answer *a, eng_error *err)
@@ -45,32 +46,63 @@ static eng_status write_features(const infer *f, size_t row, const infer_answer 
     return wts_writer_add(f->features, name, WTS_F32, 3, shape, states, err);
 }
 
-static eng_status write_answer(const infer_writing *w, size_t row, const infer_answer *a, eng_error *err)
+static eng_status write_answer(const infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
     const infer *f = w->f;
-    if (a->failed) return write_failure(w, row, a, err);
+    if (a->outcome == INFER_SILENT) {
+        infer_totals_answer(w->totals, p, a, 0);
+        return ENG_OK;
+    }
+    if (a->outcome == INFER_FAILED) {
+        infer_totals_answer(w->totals, p, a, 0);
+        return write_failure(w, p, a, err);
+    }
     const wlm_result *result = a->batch->result;
-    tool_result r = {.row = row,
+    tool_result r = {.row = p->row,
                      .channel = a->channel,
+                     .segment = p->segment,
+                     .start = p->start,
+                     .end = p->end,
+                     .speaker = p->speaker,
+                     .text = p->text,
                      .label = wlm_result_best(result, a->index),
                      .scores = wlm_result_scores(result, a->index),
                      .logits = f->o.logits ? wlm_result_logits(result, a->index) : NULL};
-    eng_status status = f->features ? write_features(f, row, a, err) : ENG_OK;
+    infer_totals_answer(w->totals, p, a, r.label);
+    eng_status status = f->features ? write_features(f, p->row, a, err) : ENG_OK;
     return status ? status : tool_output_write(f->out, &r, err);
 }
 
-size_t infer_write_row(void *arg, tool_stage_item *item)
+/* Once a run: what it means that a recording is long and labelled as one. */
+static void note_length(infer_writing *w, const infer_job *j)
+{
+    if (!j->whole || j->seconds <= w->f->o.longest || w->longest_said || w->f->o.quiet) return;
+    eng_error line;
+    eng_fail(&line, ENG_E_USAGE,
+             "%s: %.0f s long and labelled as one: work grows with the square of its length, memory with it, and one "
+             "label says little of so much (--segment 10 gives a row every 10 s; --longest %.0f silences this)",
+             w->f->list.rows[j->row].file, j->seconds, j->seconds + 1);
+    say(w, line.message);
+    w->longest_said = true;
+}
+
+static void finish_job(infer_writing *w, const infer_job *j)
+{
+    note_length(w, j);
+    infer_totals_job(w->totals, j);
+    if (!w->f->o.quiet) infer_totals_show(w->totals, w->progress);
+}
+
+size_t infer_write_item(void *arg, tool_stage_item *item)
 {
     infer_writing *w = arg;
-    infer_row *r = (infer_row *)item;
+    infer_item *i = (infer_item *)item;
+    const infer_piece *p = (const infer_piece *)item;
     eng_status status = w->failure.status;
-    for (size_t i = 0; i < r->answers && !status; i++) status = write_answer(w, r->row, &r->answer[i], &w->failure);
+    for (size_t k = 0; i->is_piece && k < p->answers && !status; k++) status = write_answer(w, p, &p->answer[k], &w->failure);
     w->failure.status = status;
-    r->lost = status != ENG_OK;
-    w->audio_seconds += r->seconds;
-    if (r->lost)
-        tool_stage_interrupt(w->reading);
-    else
-        infer_show_progress(w, r->row + 1);
+    i->lost = status != ENG_OK;
+    if (i->lost) tool_stage_interrupt(w->reading);
+    else if (!i->is_piece) finish_job(w, (const infer_job *)item);
     return 0;
 }

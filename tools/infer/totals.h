@@ -1,0 +1,45 @@
+/* What a run of infer has done: the progress that it shows, and the summary that it ends with. */
+#ifndef TOOLS_INFER_TOTALS_H
+#define TOOLS_INFER_TOTALS_H
+
+#include "tools/infer/infer.h"
+
+enum { INFER_KINDS = ENG_E_USAGE + 1 };
+
+struct infer_totals {
+    size_t rows;                /* of the list, that are to be labelled */
+    size_t done;                /* of these, that are finished */
+    size_t recordings;          /* read, whole or in part */
+    size_t unread;              /* that could not be read to their ends */
+    size_t labelled, silent;    /* rows of the output; rows that are left out */
+    size_t failed;              /* rows of the output without a label */
+    size_t cut;                 /* rows whose segment ends behind its recording, where it was cut */
+    size_t by_kind[INFER_KINDS]; /* failed, by eng_status */
+    size_t *by_label;           /* [labels], labelled */
+    size_t labels;
+    double audio_seconds;       /* of the recordings that are finished */
+    double labelled_seconds;    /* of what has a label, each channel and segment by itself */
+    double started, shown;      /* by eng_now */
+};
+
+/* Begins to count, for a model with so many labels. Errors: out of memory. */
+eng_status infer_totals_init(infer_totals *t, size_t rows, size_t labels, eng_error *err);
+void infer_totals_fini(infer_totals *t);
+
+/* Counts what became of an answer. label: of one that is labelled. */
+void infer_totals_answer(infer_totals *t, const infer_piece *p, const infer_answer *a, size_t label);
+
+/* Counts a recording that is finished. */
+void infer_totals_job(infer_totals *t, const infer_job *j);
+
+/* Shows how far the run is: on a terminal one line that is rewritten, elsewhere a line a minute. */
+void infer_totals_show(infer_totals *t, bool terminal);
+
+/* The last line of a run that showed how far it was. */
+void infer_totals_say(const infer_totals *t, bool terminal);
+
+/* Writes all of it to a JSON file (tools/common/part_file.h). labels [t->labels]: their names; values: they are no classes,
+ * and are not counted. Errors: it cannot be written. */
+eng_status infer_totals_write(const infer_totals *t, const char *path, const char *const *labels, bool values, eng_error *err);
+
+#endif
