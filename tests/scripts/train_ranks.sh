@@ -281,6 +281,55 @@ resume_damaged 6
 says 2 "^train: rank 2 \(.*\): .*state\.$step\.5-of-$shards\.safetensors" "a part that is not there"
 cp part "$part"
 
+# Parts and manifests that are whole, but of other runs: nothing in OUT changes.
+folder_of() { find "here/$1" -printf '%P %i %s %T@\n' -type f -exec sha256sum {} + | sort; } # folder_of OUT: what is in it
+refused() { # refused RANKS TEXT WHAT
+    folder_of damaged >before
+    resume_damaged "$1"
+    says 2 "$2" "$3"
+    folder_of damaged >after
+    check "$3: nothing changed" cmp before after
+}
+elsewhere() { # elsewhere OUT OPTIONS...: as the damaged run, but with what is different now
+    ranks 6 --shards $shards --out "$1" "${half[@]}" --epochs 2 "${@:2}"
+    check "$1: a run: $(cat err)" [ $status = 0 ]
+}
+elsewhere seed --seed 2
+mv here/list.csv list && sed '9s/train/dev/' list >here/list.csv
+elsewhere list
+mv list here/list.csv
+cp -rL here/model twin && rm here/model && ln -s "$folder/twin" here/model
+size=$(stat -c %s twin/model.safetensors)
+head -c 8000 /dev/zero | tr '\0' '\63' | dd of=twin/model.safetensors bs=1 seek=$((size / 2)) conv=notrunc 2>dd.err
+elsewhere begun # the same options and list, another model to begin with
+elsewhere longer --epochs 3
+ln -sfn "$tests/golden/base" here/model
+cp here/damaged/state.safetensors manifest
+for other in seed list begun longer; do
+    cp here/$other/state.safetensors here/damaged/state.safetensors
+    case $other in
+    seed) refused 4 '^train: damaged/state\.safetensors: that run had other options: .*--seed 2' "the manifest of another seed" ;;
+    list) refused 3 '^train: damaged/state\.safetensors: that run had other data' "the manifest of another list" ;;
+    begun)
+        refused 2 "^train: rank 0 \(.*\): damaged/state\.$step\.1-of-$shards\.safetensors: damaged, or a part of another run: its \
+moments have the hash [0-9a-f]{16}, and damaged/state\.safetensors expects [0-9a-f]{16}" "the manifest of a run like it"
+        ;;
+    longer)
+        refused 3 "^train: rank 0 \(.*\): a part of damaged/state\.safetensors: damaged/state\.$(step_of longer)\.1-of-" \
+            "the manifest of another step"
+        ;;
+    esac
+done
+cp manifest here/damaged/state.safetensors
+cp here/begun/state.$step.5-of-$shards.safetensors "$part"
+refused 4 "^train: rank 1 \(.*\): damaged/state\.$step\.5-of-$shards\.safetensors: damaged, or a part of another run" \
+    "a part of another run"
+cp here/damaged/state.$step.6-of-$shards.safetensors "$part"
+refused 6 "^train: rank 2 \(.*\): damaged/state\.$step\.5-of-$shards\.safetensors: " "a part in another's place"
+cp part "$part"
+resume_damaged 2
+check "all put back: resumed: $(cat err)" [ $status = 0 ]
+
 # ---- Ranks that see other worlds -------------------------------------------------------------------------------------------
 odd() { # odd RANKS RANK [VARIABLE=VALUE...] -- OPTIONS...
     local n=$1 world=(ODD_RANK=$2)
