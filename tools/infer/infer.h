@@ -112,6 +112,7 @@ typedef struct infer_job {
     bool starved;    /* memory ran out: pieces are missing */
     /* The line's: */
     bool ended;                 /* read, and the line's again */
+    size_t taken;               /* pieces that the line has */
     size_t next;                /* piece that is to be written next */
     infer_piece *waiting, *last; /* that are taken and not given to be written, by their index */
 } infer_job;

@@ -194,9 +194,10 @@ static bool will_do(const void *arg, const tool_stage_item *item)
     const infer_line *l = arg;
     const infer_item *i = (const infer_item *)item;
     const infer_piece *p = (const infer_piece *)item;
-    size_t job = i->is_piece ? p->job->number : ((const infer_job *)item)->number;
+    const infer_job *j = i->is_piece ? p->job : (const infer_job *)item;
+    size_t job = j->number;
     if (l->f->features && job != l->ended) return false;
-    if (!i->is_piece) return true;
+    if (!i->is_piece) return j->taken == j->pieces; /* one behind another */
     return (l->pieces < WAITING || job == l->finished) && (!p->open || has_room(l, p->seconds));
 }
 
@@ -214,6 +215,7 @@ static eng_status take_piece(infer_line *l, infer_piece **out, eng_error *err)
         if (i->is_piece) {
             *out = (infer_piece *)i;
             l->pieces++;
+            (*out)->job->taken++;
             keep_piece(*out);
             return (*out)->answers ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "out of memory for a row");
         }
