@@ -57,6 +57,7 @@ missing_packages() {
 
 install_packages() {
     local wanted=(sox:sox espeak-ng:espeak-ng ffmpeg:ffmpeg opusenc:opus-tools strace:strace c++:g++ python3:python3)
+    [ "$quick" ] || wanted+=(chromium:chromium)
     [ "$quick" ] || wanted+=(clang:clang)
     [ "$quick" ] || have qemu-aarch64 || wanted+=(qemu-aarch64-static:qemu-user-static)
     [ "$quick" ] || [ "$host" = aarch64 ] || wanted+=(aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu)

@@ -11,7 +11,6 @@
 #include "model/audio/stream.h"
 #include "model/wlm.h"
 #include "tools/common/list.h"
-#include "tools/common/npy.h"
 #include "tools/common/output.h"
 #include "tools/common/segments.h"
 #include "tools/common/stage.h"
@@ -22,8 +21,7 @@
 enum { CHANNELS_MIX = -1, CHANNELS_SPLIT = -2 };
 
 typedef struct infer_options {
-    const char *model, *output, *features, *embeddings, *text, *cpu, *channels, *segments, *shard, *errors, *summary, *report;
-    const char *raw;
+    const char *model, *output, *features, *text, *cpu, *channels, *segments, *shard, *errors, *summary, *raw;
     size_t format, gender, precision;
     bool allow_bf16;
     uint64_t threads, decoders;
@@ -31,7 +29,7 @@ typedef struct infer_options {
     double segment, hop, shortest; /* seconds; segment 0: recordings are labelled whole */
     double skip_silence;           /* dB below full scale, negative; 0: none is skipped */
     double longest;                /* seconds */
-    bool logits, quiet, resume, live;
+    bool logits, quiet, live;
 } infer_options;
 
 typedef struct infer_line infer_line;
