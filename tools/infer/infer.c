@@ -9,7 +9,6 @@
 
 #include "engine/memory.h"
 #include "tools/common/options.h"
-#include "tools/infer/totals.h"
 
 #define OPTION(member) offsetof(infer_options, member)
 

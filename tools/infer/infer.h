@@ -15,6 +15,7 @@
 #include "tools/common/segments.h"
 #include "tools/common/stage.h"
 #include "tools/infer/errors.h"
+#include "tools/infer/totals.h"
 #include "weights/checkpoint.h"
 #include "weights/store.h"
 
@@ -33,7 +34,6 @@ typedef struct infer_options {
 } infer_options;
 
 typedef struct infer_line infer_line;
-typedef struct infer_totals infer_totals;
 
 typedef struct infer {
     infer_options o;
@@ -54,6 +54,7 @@ typedef struct infer {
     infer_errors *errors; /* NULL: none are written apart */
     infer_totals *totals;
     infer_line *line;
+    tool_stage *reading; /* the line's: takes the pieces of jobs */
     bool defaulted;  /* no --model was given: */
     char path[4096]; /* the default model's */
 } infer;
@@ -63,8 +64,6 @@ typedef struct infer_batch {
     wlm_result *result;
     size_t left; /* answers that are not written */
 } infer_batch;
-
-typedef enum infer_outcome { INFER_LABELLED, INFER_FAILED, INFER_SILENT } infer_outcome;
 
 /* What is written of a piece, or of one of its channels. */
 typedef struct infer_answer {
@@ -131,10 +130,10 @@ struct infer_piece {
     infer_piece *after;         /* the next that waits */
 };
 
+/* ---- job.c ---- */
+
 /* a has no result, because of message, which is copied. */
 void infer_fail(infer_answer *a, eng_status kind, const char *message);
-
-/* ---- job.c ---- */
 
 /* Whether recordings are labelled as they are, each as one. */
 bool infer_is_whole(const infer *f);
@@ -161,9 +160,6 @@ bool infer_row_text(const infer *f, size_t row, float *out, char *message, size_
 
 size_t infer_read_job(void *arg, tool_stage_item *item);
 size_t infer_write_item(void *arg, tool_stage_item *item);
-
-/* Gives a piece of the job that is being read to the line; pieces have the indices from 0 on, each once. False: nobody wants it, and it is freed. */
-bool infer_line_put(infer *f, infer_job *j, infer_piece *p);
 
 typedef struct infer_writing {
     infer *f;

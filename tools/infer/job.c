@@ -7,6 +7,13 @@
 
 enum { ROWS_OF_JOB = 1 << 16 }; /* rows of a list that are read in one go, at most */
 
+void infer_fail(infer_answer *a, eng_status kind, const char *message)
+{
+    a->outcome = INFER_FAILED;
+    a->kind = kind;
+    a->message = eng_strdup(message);
+}
+
 bool infer_is_whole(const infer *f)
 {
     return !(f->o.segment > 0) && !f->segments && f->start_column == TOOL_NO_COLUMN;

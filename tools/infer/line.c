@@ -11,7 +11,6 @@
 #include "engine/memory.h"
 #include "engine/threads.h"
 #include "tools/infer/infer.h"
-#include "tools/infer/totals.h"
 
 /* WINDOW: jobs between the first that is not written and the last that is read. WAITING: pieces that are not written may
  * be as many before those of later jobs wait for the first job's. */
@@ -61,17 +60,6 @@ static eng_status give_jobs(infer_line *l, eng_error *err)
         tool_stage_give(l->reading, &j->item.stage);
     }
     return ENG_OK;
-}
-
-bool infer_line_put(infer *f, infer_job *j, infer_piece *p)
-{
-    p->item.is_piece = true;
-    p->job = j;
-    size_t bytes = p->audio.data ? p->audio.channels * p->audio.stride * sizeof(float) : 0;
-    bool taken = tool_stage_put(f->line->reading, &j->item.stage, &p->item.stage, bytes);
-    j->pieces += taken;
-    if (!taken) infer_piece_free(p);
-    return taken;
 }
 
 /* Keeps a piece until it is its turn to be written. They mostly come in their order. */
@@ -314,6 +302,7 @@ eng_status infer_line_open(infer *f, eng_error *err)
                                   .most_bytes = (size_t)(BATCHES_AHEAD * f->o.batch_seconds * BYTES_A_SECOND) + 1};
     if (reading.threads > rows) reading.threads = rows ? rows : 1;
     eng_status status = tool_stage_open(&reading, &l->reading, err);
+    f->reading = l->reading;
     return status ? status : give_jobs(l, err);
 }
 

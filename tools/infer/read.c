@@ -3,17 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/math/math.h"
 #include "engine/memory.h"
 #include "model/audio/audio.h"
 #include "model/audio/cutter.h"
 #include "tools/infer/infer.h"
-
-void infer_fail(infer_answer *a, eng_status kind, const char *message)
-{
-    a->outcome = INFER_FAILED;
-    a->kind = kind;
-    a->message = eng_strdup(message);
-}
 
 /* ---- Pieces ---- */
 
@@ -32,21 +26,22 @@ static void fail_piece(infer_piece *p, eng_status kind, const char *message)
     if (new_answers(p, 1)) infer_fail(&p->answer[0], kind, message);
 }
 
-/* The level of a channel, in dB below full scale: its root mean square, 0 that of a square wave. */
-static double level(const mdl_audio *a, size_t channel)
+/* The mean square of a channel: 1 that of a square wave at full scale. */
+static double power(const mdl_audio *a, size_t channel)
 {
     const float *x = a->data + channel * a->stride;
     double sum = 0;
     for (size_t i = 0; i < a->samples; i++) sum += (double)x[i] * x[i];
-    return sum > 0 ? 10 * log10(sum / (double)a->samples) : -INFINITY;
+    return sum / (double)a->samples;
 }
 
 /* Leaves out the channels that are silent. */
 static void skip_silence(const infer *f, infer_piece *p)
 {
+    const double least = eng_pow(10, f->o.skip_silence / 10);
     for (size_t i = 0; i < p->answers; i++) {
         infer_answer *a = &p->answer[i];
-        if (level(&p->audio, a->source) >= f->o.skip_silence) continue;
+        if (power(&p->audio, a->source) >= least) continue;
         a->outcome = INFER_SILENT;
         p->open--;
     }
@@ -122,6 +117,18 @@ static eng_status read_raw(const infer *f, const char *path, mdl_audio *out, eng
     return status;
 }
 
+/* Gives a piece to the line; a job's have the indices from 0 on, each once. False: nobody wants it, and it is freed. */
+static bool put_piece(infer *f, infer_job *j, infer_piece *p)
+{
+    p->item.is_piece = true;
+    p->job = j;
+    size_t bytes = p->audio.data ? p->audio.channels * p->audio.stride * sizeof(float) : 0;
+    bool taken = tool_stage_put(f->reading, &j->item.stage, &p->item.stage, bytes);
+    j->pieces += taken;
+    if (!taken) infer_piece_free(p);
+    return taken;
+}
+
 static void read_whole(infer *f, infer_job *j)
 {
     const char *path = f->list.rows[j->row].path;
@@ -137,7 +144,7 @@ static void read_whole(infer *f, infer_job *j)
         j->seconds = (double)p->audio.samples / MDL_SAMPLE_RATE;
         choose_channels(f, p, TOOL_NO_CHANNEL);
     }
-    infer_line_put(f, j, p);
+    put_piece(f, j, p);
 }
 
 /* A piece that is a failure. span: of the segment that it is, NULL: of none. False: nobody wants more. */
@@ -155,7 +162,7 @@ static bool put_failure(infer *f, infer_job *j, size_t index, const infer_span *
         p->text = span->text;
     }
     fail_piece(p, kind, message);
-    return infer_line_put(f, j, p);
+    return put_piece(f, j, p);
 }
 
 /* span: the user's own; NULL: a window. False: nobody wants more, or memory ran out. */
@@ -177,7 +184,7 @@ static bool put_cut(infer *f, infer_job *j, const mdl_cut *cut, const infer_span
         return false;
     }
     choose_channels(f, p, span ? span->channel : TOOL_NO_CHANNEL);
-    return infer_line_put(f, j, p);
+    return put_piece(f, j, p);
 }
 
 /* ---- Windows ---- */

@@ -27,27 +27,27 @@ void infer_totals_fini(infer_totals *t)
     t->by_label = NULL;
 }
 
-void infer_totals_answer(infer_totals *t, const infer_piece *p, const infer_answer *a, size_t label)
+void infer_totals_row(infer_totals *t, const infer_end *row)
 {
-    t->cut += p->cut;
-    if (a->outcome == INFER_SILENT) {
+    t->cut += row->cut;
+    if (row->outcome == INFER_SILENT) {
         t->silent++;
-    } else if (a->outcome == INFER_FAILED) {
+    } else if (row->outcome == INFER_FAILED) {
         t->failed++;
-        t->by_kind[(size_t)a->kind < INFER_KINDS ? a->kind : ENG_OK]++;
+        t->by_kind[(size_t)row->kind < INFER_KINDS ? row->kind : ENG_OK]++;
     } else {
         t->labelled++;
-        t->labelled_seconds += p->seconds;
-        if (label < t->labels) t->by_label[label]++;
+        t->labelled_seconds += row->seconds;
+        if (row->label < t->labels) t->by_label[row->label]++;
     }
 }
 
-void infer_totals_job(infer_totals *t, const infer_job *j)
+void infer_totals_recording(infer_totals *t, size_t rows, double seconds, bool failed)
 {
-    t->done += j->rows;
-    t->recordings += j->seconds > 0;
-    t->unread += j->failed;
-    t->audio_seconds += j->seconds;
+    t->done += rows;
+    t->recordings += seconds > 0;
+    t->unread += failed;
+    t->audio_seconds += seconds;
 }
 
 /* ---- Shown ---- */

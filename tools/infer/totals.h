@@ -2,11 +2,16 @@
 #ifndef TOOLS_INFER_TOTALS_H
 #define TOOLS_INFER_TOTALS_H
 
-#include "tools/infer/infer.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/error.h"
 
 enum { INFER_KINDS = ENG_E_USAGE + 1 };
 
-struct infer_totals {
+typedef enum infer_outcome { INFER_LABELLED, INFER_FAILED, INFER_SILENT } infer_outcome;
+
+typedef struct infer_totals {
     size_t rows;                /* of the list, that are to be labelled */
     size_t done;                /* of these, that are finished */
     size_t recordings;          /* read, whole or in part */
@@ -20,17 +25,26 @@ struct infer_totals {
     double audio_seconds;       /* of the recordings that are finished */
     double labelled_seconds;    /* of what has a label, each channel and segment by itself */
     double started, shown;      /* by eng_now */
-};
+} infer_totals;
+
+/* What became of a row. */
+typedef struct infer_end {
+    infer_outcome outcome;
+    eng_status kind; /* failed: of what kind */
+    size_t label;    /* labelled: with what */
+    double seconds;  /* of audio */
+    bool cut;        /* its segment ended behind its recording */
+} infer_end;
 
 /* Begins to count, for a model with so many labels. Errors: out of memory. */
 eng_status infer_totals_init(infer_totals *t, size_t rows, size_t labels, eng_error *err);
 void infer_totals_fini(infer_totals *t);
 
-/* Counts what became of an answer. label: of one that is labelled. */
-void infer_totals_answer(infer_totals *t, const infer_piece *p, const infer_answer *a, size_t label);
+/* Counts a row. */
+void infer_totals_row(infer_totals *t, const infer_end *row);
 
-/* Counts a recording that is finished. */
-void infer_totals_job(infer_totals *t, const infer_job *j);
+/* Counts a recording that is finished: of so many rows of the list, and seconds; failed: not to its end. */
+void infer_totals_recording(infer_totals *t, size_t rows, double seconds, bool failed);
 
 /* Shows how far the run is: on a terminal one line that is rewritten, elsewhere a line a minute. */
 void infer_totals_show(infer_totals *t, bool terminal);

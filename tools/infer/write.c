@@ -4,7 +4,6 @@
 
 #include "engine/memory.h"
 #include "tools/infer/infer.h"
-#include "tools/infer/totals.h"
 
 /* A line on standard error, on a terminal in the place of the progress. */
 static void say(const infer_writing *w, const char *line)
@@ -49,14 +48,11 @@ static eng_status write_features(const infer *f, size_t row, const infer_answer 
 static eng_status write_answer(const infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
     const infer *f = w->f;
-    if (a->outcome == INFER_SILENT) {
-        infer_totals_answer(w->totals, p, a, 0);
-        return ENG_OK;
-    }
-    if (a->outcome == INFER_FAILED) {
-        infer_totals_answer(w->totals, p, a, 0);
-        return write_failure(w, p, a, err);
-    }
+    infer_end end = {a->outcome, a->kind, 0, p->seconds, p->cut};
+    if (a->outcome == INFER_LABELLED) end.label = wlm_result_best(a->batch->result, a->index);
+    infer_totals_row(w->totals, &end);
+    if (a->outcome == INFER_SILENT) return ENG_OK;
+    if (a->outcome == INFER_FAILED) return write_failure(w, p, a, err);
     const wlm_result *result = a->batch->result;
     tool_result r = {.row = p->row,
                      .channel = a->channel,
@@ -65,10 +61,9 @@ static eng_status write_answer(const infer_writing *w, const infer_piece *p, con
                      .end = p->end,
                      .speaker = p->speaker,
                      .text = p->text,
-                     .label = wlm_result_best(result, a->index),
+                     .label = end.label,
                      .scores = wlm_result_scores(result, a->index),
                      .logits = f->o.logits ? wlm_result_logits(result, a->index) : NULL};
-    infer_totals_answer(w->totals, p, a, r.label);
     eng_status status = f->features ? write_features(f, p->row, a, err) : ENG_OK;
     return status ? status : tool_output_write(f->out, &r, err);
 }
@@ -89,7 +84,7 @@ static void note_length(infer_writing *w, const infer_job *j)
 static void finish_job(infer_writing *w, const infer_job *j)
 {
     note_length(w, j);
-    infer_totals_job(w->totals, j);
+    infer_totals_recording(w->totals, j->rows, j->seconds, j->failed);
     if (!w->f->o.quiet) infer_totals_show(w->totals, w->progress);
 }
 
