@@ -24,6 +24,8 @@ struct mdl_cutter {
     float *data;                            /* [channels, room]: the samples from first to have */
     size_t room, first, have;
     float *channel[MDL_AUDIO_MAX_CHANNELS]; /* of the segment that was last given, or what is read to */
+    void (*heard)(void *arg, const float *const *channel, size_t count);
+    void *heard_arg;
 };
 
 static int compare_numbers(size_t a, size_t b)
@@ -93,6 +95,12 @@ void mdl_cutter_close(mdl_cutter *c)
     eng_free(c);
 }
 
+void mdl_cutter_watch(mdl_cutter *c, void (*heard)(void *arg, const float *const *channel, size_t count), void *arg)
+{
+    c->heard = heard;
+    c->heard_arg = arg;
+}
+
 size_t mdl_cutter_samples(const mdl_cutter *c)
 {
     return c->have;
@@ -102,7 +110,9 @@ size_t mdl_cutter_samples(const mdl_cutter *c)
  * held is moved once for every time that it is read. */
 static eng_status make_room(mdl_cutter *c, eng_error *err)
 {
-    size_t needed = c->by_windows ? mdl_windows_needed(&c->windows, c->have) : c->list[c->next].needed;
+    size_t needed = c->by_windows         ? mdl_windows_needed(&c->windows, c->have)
+                    : c->next == c->count ? c->have
+                                          : c->list[c->next].needed;
     if (needed > c->have) needed = c->have;
     size_t kept = c->have - needed, passed = needed - c->first;
     if (c->room - (c->have - c->first) >= STEP) return ENG_OK;
@@ -132,6 +142,8 @@ static eng_status read_more(mdl_cutter *c, eng_error *err)
     status = mdl_audio_stream_read(c->stream, STEP, c->channel, &got, err);
     if (status) return status;
     c->ended = got == 0;
+    const float *const *heard = (const float *const *)c->channel;
+    if (c->heard && got) c->heard(c->heard_arg, heard, got);
     if (!eng_add_size(c->have, got, &c->have)) return eng_fail(err, ENG_E_MEMORY, "a recording of too many samples");
     return ENG_OK;
 }
@@ -177,4 +189,11 @@ eng_status mdl_cutter_next(mdl_cutter *c, mdl_cut *out, bool *more, eng_error *e
     out->channel = c->channel;
     *more = true;
     return ENG_OK;
+}
+
+eng_status mdl_cutter_rest(mdl_cutter *c, eng_error *err)
+{
+    eng_status status = ENG_OK;
+    while (!c->ended && !status) status = read_more(c, err);
+    return status;
 }

@@ -36,6 +36,12 @@ eng_status mdl_cutter_open_windows(mdl_audio_stream *stream, const mdl_windows *
  * list. *more false: there are none; the rest of a recording that no span needs is not read. Errors are the stream's. */
 eng_status mdl_cutter_next(mdl_cutter *c, mdl_cut *out, bool *more, eng_error *err);
 
+/* heard (NULL: none) gets every block that is read from now on, of all channels, before a segment of it is given. */
+void mdl_cutter_watch(mdl_cutter *c, void (*heard)(void *arg, const float *const *channel, size_t count), void *arg);
+
+/* Reads what no segment needs, up to the end of the recording: for one who watches. Not before the last segment was given. */
+eng_status mdl_cutter_rest(mdl_cutter *c, eng_error *err);
+
 /* Samples of each channel read so far. */
 size_t mdl_cutter_samples(const mdl_cutter *c);
 

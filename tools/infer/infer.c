@@ -22,6 +22,16 @@ static const tool_option options[] = {
     {"features", 0, TOOL_TEXT, OPTION(features), "FILE",
      "write all hidden states to FILE.safetensors: per input, tensor\n<name without folder and extension>.hidden_states "
      "[layers+1, frames, width]", NULL, 0, 0},
+    {"layers", 0, TOOL_TEXT, OPTION(layers), "LIST", "which hidden states --features writes, as 0,12,24 (all)", NULL, 0, 0},
+    {"embeddings", 0, TOOL_TEXT, OPTION(embeddings), "FILE",
+     "write the vector that the classifier begins with: FILE.npy a row for\neach row of the results, FILE.safetensors a tensor an "
+     "input, <name without\nfolder and extension>", NULL, 0, 0},
+    {"report", 0, TOOL_TEXT, OPTION(report), "FILE",
+     "write a page to look at and listen to, FILE.html: emotions over the\nwaveform, scores, totals", NULL, 0, 0},
+    {"report-audio", 0, TOOL_CHOICE, OPTION(report_audio), NULL,
+     "how the page has the recordings: by a link to the file (link, the\ndefault), inside, up to --embed-megabytes, or not",
+     INFER_REPORT_AUDIO_CHOICES, 0, 0},
+    {"embed-megabytes", 0, TOOL_NUMBER, OPTION(embed_megabytes), "N", "what --report-audio embed may take in all (64)", NULL, 0, 1e6},
     {"gender", 'g', TOOL_CHOICE, OPTION(gender), NULL,
      "the speakers' gender, for a model that is conditioned on it; a list's\ncolumn \"gender\" goes before it",
      "unknown|female|male", 0, 0},
@@ -82,12 +92,34 @@ static const tool_program program = {
     options,
 };
 
+static eng_status close_report(infer *f, eng_error *err)
+{
+    char speed[64], audio[64];
+    infer_report_fact facts[] = {{"Version", WLM_VERSION},
+                                 {"Precision", wlm_model_precision(f->model)},
+                                 {"Kernels", wlm_model_cpu(f->model)},
+                                 {"Audio", audio},
+                                 {"Speed", speed}};
+    snprintf(audio, sizeof audio, "%.2f h", f->totals->audio_seconds / 3600);
+    snprintf(speed, sizeof speed, "%.1f times real time", infer_totals_speed(f->totals));
+    infer_report *report = f->report;
+    f->report = NULL;
+    return infer_report_close(report, facts, sizeof facts / sizeof *facts, err);
+}
+
 /* Ends what was written beside the rows. */
 static eng_status close_others(infer *f, eng_error *err)
 {
     eng_status status = ENG_OK;
     if (f->features) status = wts_writer_finish(f->features, err);
     f->features = NULL;
+    if (!status && f->embedded) status = wts_writer_finish(f->embedded, err);
+    if (!status) f->embedded = NULL;
+    if (!status && f->embeddings) {
+        status = tool_npy_close(f->embeddings, err);
+        f->embeddings = NULL;
+    }
+    if (!status && f->report) status = close_report(f, err);
     if (!status && f->errors) {
         status = infer_errors_close(f->errors, err);
         f->errors = NULL;
@@ -131,17 +163,21 @@ static int run(infer *f, size_t inputs, char **argv)
 int main(int argc, char **argv)
 {
     static infer_totals totals;
-    static infer f = {.o = {.batch_seconds = 30, .precision = INFER_UNSET, .shortest = 1, .longest = 60}, .totals = &totals};
+    static infer f = {.o = {.batch_seconds = 30, .precision = INFER_UNSET, .shortest = 1, .longest = 60, .embed_megabytes = 64}, .totals = &totals};
     size_t inputs;
     int status;
     if (!tool_options_start(&program, argc, argv, &f.o, &inputs, &status)) return status;
     status = run(&f, inputs, argv);
     tool_output_abandon(f.out);
     wts_writer_abandon(f.features);
+    wts_writer_abandon(f.embedded);
+    tool_npy_abandon(f.embeddings);
+    infer_report_abandon(f.report);
     infer_errors_abandon(f.errors);
     if (f.text.path) wts_checkpoint_close(&f.text);
     wlm_model_close(f.model);
     eng_free(f.classes);
+    eng_free(f.layer);
     infer_totals_fini(f.totals);
     if (!f.line) { /* else threads may still use them */
         tool_segments_close(f.segments);

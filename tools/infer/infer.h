@@ -11,10 +11,12 @@
 #include "model/audio/stream.h"
 #include "model/wlm.h"
 #include "tools/common/list.h"
+#include "tools/common/npy.h"
 #include "tools/common/output.h"
 #include "tools/common/segments.h"
 #include "tools/common/stage.h"
 #include "tools/infer/errors.h"
+#include "tools/infer/report/report.h"
 #include "tools/infer/totals.h"
 #include "weights/checkpoint.h"
 #include "weights/store.h"
@@ -23,13 +25,15 @@ enum { CHANNELS_MIX = -1, CHANNELS_SPLIT = -2 };
 
 typedef struct infer_options {
     const char *model, *output, *features, *text, *cpu, *channels, *segments, *shard, *errors, *summary, *raw;
-    size_t format, gender, precision;
+    const char *embeddings, *layers, *report;
+    size_t format, gender, precision, report_audio;
     bool allow_bf16;
     uint64_t threads, decoders;
     double batch_seconds;
     double segment, hop, shortest; /* seconds; segment 0: recordings are labelled whole */
     double skip_silence;           /* dB below full scale, negative; 0: none is skipped */
     double longest;                /* seconds */
+    double embed_megabytes;        /* of audio that the report may hold */
     bool logits, quiet, live;
 } infer_options;
 
@@ -44,7 +48,12 @@ typedef struct infer {
     wlm_model *model;
     const char **classes;
     tool_output *out;
-    wts_writer *features;
+    wts_writer *features;    /* NULL where nobody asks for it, as the following */
+    size_t *layer;           /* [layers] that it has; NULL: all */
+    size_t layers;
+    tool_npy *embeddings;    /* a row a row of the output */
+    wts_writer *embedded;    /* or a tensor an input */
+    infer_report *report;
     wts_checkpoint text;
     kern_table portable; /* for reading text embeddings */
     size_t gender_column;
@@ -107,6 +116,7 @@ typedef struct infer_job {
     bool failed;    /* it could not be read to its end */
     bool whole;      /* it is labelled as one */
     bool starved;    /* memory ran out: pieces are missing */
+    infer_sound sound; /* for the report */
     /* The line's: */
     bool ended;                 /* read, and the line's again */
     size_t taken;               /* pieces that the line has */
@@ -167,6 +177,7 @@ typedef struct infer_writing {
     infer_totals *totals;
     bool progress;        /* one line on a terminal, rewritten */
     bool longest_said;
+    const infer_job *reported;  /* the recording that the report is at; NULL: none */
     eng_error failure;    /* status ENG_OK: none */
 } infer_writing;
 

@@ -94,6 +94,7 @@ void infer_job_free(infer_job *j)
     if (!j) return;
     eng_free(j->spans);
     tool_segment_list_free(&j->given);
+    infer_sound_fini(&j->sound);
     eng_free(j);
 }
 

@@ -253,8 +253,12 @@ static eng_status run_inputs(infer_line *l, size_t first, size_t n, eng_error *e
     wlm_error failure;
     infer_batch *done = eng_alloc_zero(1, sizeof *done);
     if (!done) return eng_fail(err, ENG_E_MEMORY, "out of memory for a batch");
-    unsigned flags = WLM_EACH | (l->f->features ? WLM_HIDDEN_STATES : 0);
-    int failed = wlm_run(l->f->model, n, b->input + first, flags, &done->result, &failure);
+    const infer *f = l->f;
+    bool embeddings = f->embeddings || f->embedded;
+    wlm_run_options o = {.flags = WLM_EACH | (f->features ? WLM_HIDDEN_STATES : 0) | (embeddings ? WLM_EMBEDDINGS : 0),
+                         .layers = f->layer,
+                         .layer_count = f->layers};
+    int failed = wlm_run_with(f->model, n, b->input + first, &o, &done->result, &failure);
     eng_status status = ENG_OK;
     for (size_t i = first; failed && n > 1 && i < first + n && !status; i++) status = run_inputs(l, i, 1, err);
     for (size_t i = first; !(failed && n > 1) && i < first + n; i++) {

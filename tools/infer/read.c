@@ -70,6 +70,33 @@ static void choose_channels(const infer *f, infer_piece *p, size_t wanted)
     if (f->o.skip_silence < 0) skip_silence(f, p);
 }
 
+/* ---- What the report shows of a recording ---- */
+
+static void hear(void *arg, const float *const *channel, size_t count)
+{
+    infer_job *j = arg;
+    eng_error err;
+    if (infer_sound_add(&j->sound, channel, count, &err)) j->starved = true;
+}
+
+/* Begins to listen to a recording of so many channels, where there is a report. */
+static void begin_sound(const infer *f, infer_job *j, size_t channels)
+{
+    eng_error err;
+    bool embed = f->o.report_audio == INFER_REPORT_EMBED;
+    size_t most = embed ? (size_t)(f->o.embed_megabytes * 1e6) : 0;
+    if (f->o.report && infer_sound_init(&j->sound, channels, most, &err)) j->starved = true;
+}
+
+static void hear_whole(const infer *f, infer_job *j, const mdl_audio *a)
+{
+    const float *channel[MDL_AUDIO_MAX_CHANNELS];
+    if (!f->o.report) return;
+    begin_sound(f, j, a->channels);
+    for (size_t c = 0; c < a->channels; c++) channel[c] = a->data + c * a->stride;
+    if (!j->starved) hear(j, channel, a->samples);
+}
+
 /* ---- Jobs ---- */
 
 /* A new piece of the job, its index'th; NULL: memory ran out, which the line is told. */
@@ -142,6 +169,7 @@ static void read_whole(infer *f, infer_job *j)
         fail_piece(p, status, failure.message);
     } else {
         j->seconds = (double)p->audio.samples / MDL_SAMPLE_RATE;
+        hear_whole(f, j, &p->audio);
         choose_channels(f, p, TOOL_NO_CHANNEL);
     }
     put_piece(f, j, p);
@@ -187,6 +215,13 @@ static bool put_cut(infer *f, infer_job *j, const mdl_cut *cut, const infer_span
     return put_piece(f, j, p);
 }
 
+static void watch(const infer *f, infer_job *j, mdl_cutter *c, size_t channels)
+{
+    if (!f->o.report) return;
+    begin_sound(f, j, channels);
+    if (!j->starved) mdl_cutter_watch(c, hear, j);
+}
+
 /* ---- Windows ---- */
 
 static size_t to_samples(double seconds)
@@ -206,6 +241,7 @@ static void read_windows(infer *f, infer_job *j, mdl_audio_stream *s)
     mdl_cut cut;
     bool more = true, wanted = true;
     eng_status status = mdl_cutter_open_windows(s, &rule, &c, &failure);
+    if (!status) watch(f, j, c, channels);
     while (!status && more && wanted) {
         status = mdl_cutter_next(c, &cut, &more, &failure);
         if (!status && more) wanted = put_cut(f, j, &cut, NULL, channels);
@@ -275,6 +311,7 @@ static eng_status cut_spans(infer *f, infer_job *j, mdl_audio_stream *s, span_ta
     mdl_cut cut;
     bool more = true;
     eng_status status = mdl_cutter_open(s, t->span, t->count, &c, failure);
+    if (!status) watch(f, j, c, channels);
     while (!status && more && *wanted) {
         status = mdl_cutter_next(c, &cut, &more, failure);
         if (status || !more) break;
@@ -283,6 +320,7 @@ static eng_status cut_spans(infer *f, infer_job *j, mdl_audio_stream *s, span_ta
         double known = (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE;
         *wanted = cut.outside ? put_outside(f, j, cut.index, known) : put_cut(f, j, &cut, &j->spans[cut.index], channels);
     }
+    if (!status && *wanted && f->o.report) status = mdl_cutter_rest(c, failure);
     j->seconds = c ? (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE : 0;
     mdl_cutter_close(c);
     return status;

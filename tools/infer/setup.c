@@ -86,17 +86,33 @@ static int keep_inputs(const infer *f, const char *output, size_t inputs, char *
     return INFER_EXIT_USAGE;
 }
 
+enum { OUTPUTS = 6 };
+
+static void all_outputs(const infer *f, const char *paths[OUTPUTS])
+{
+    const char *all[OUTPUTS] = {f->o.output,  f->o.features, f->o.embeddings,
+                                f->o.errors, f->o.summary,  f->o.report};
+    memcpy(paths, all, sizeof all);
+}
+
 /* Two results in one file. */
 static int keep_apart(const infer *f)
 {
-    const char *paths[] = {f->o.output, f->o.features, f->o.errors, f->o.summary};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+    const char *paths[OUTPUTS];
+    all_outputs(f, paths);
+    for (size_t i = 0; i < OUTPUTS; i++)
         for (size_t k = 0; k < i; k++)
             if (paths[i] && paths[k] && strcmp(paths[i], paths[k]) == 0) {
                 fprintf(stderr, "infer: %s is to hold two different things: give each a file of its own\n", paths[i]);
                 return INFER_EXIT_USAGE;
             }
     return 0;
+}
+
+static bool is_npy(const char *path)
+{
+    size_t n = strlen(path);
+    return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
 }
 
 /* How recordings are cut: by --segment, --segments, the list's columns start and end, or not at all. */
@@ -115,8 +131,11 @@ static int plan_segments(infer *f)
     if (listed && (o->segment > 0 || o->segments))
         return infer_complain(INFER_EXIT_USAGE, "the list has columns start and end, which name its segments: leave out "
                                                 "--segment and --segments, or these columns");
-    if (f->o.features && (o->segment > 0 || o->segments || listed))
+    bool cut = o->segment > 0 || o->segments || listed;
+    if (o->features && cut)
         return infer_complain(INFER_EXIT_USAGE, "--features writes the hidden states of whole recordings: leave out the segments");
+    if (o->embeddings && cut && !is_npy(o->embeddings))
+        return infer_complain(INFER_EXIT_USAGE, "--embeddings names a tensor by its recording: for segments write a .npy file");
     if (o->shortest > o->segment) o->shortest = o->segment;
     if (listed && !o->quiet) infer_complain(0, "the list's columns start and end name segments: a row is labelled by its own");
     if (o->segments && tool_segments_open(o->segments, &f->segments, &err)) return infer_complain(INFER_EXIT_USAGE, err.message);
@@ -142,8 +161,9 @@ int infer_plan(infer *f, size_t inputs, char **argv)
     int status = plan_live(f);
     if (!status) status = plan_segments(f);
     if (!status && infer_choose_rows(f, &err)) status = infer_complain(INFER_EXIT_USAGE, err.message);
-    const char *outputs[] = {f->o.output, f->o.features, f->o.errors, f->o.summary};
-    for (size_t i = 0; !status && i < sizeof outputs / sizeof *outputs; i++) status = keep_inputs(f, outputs[i], inputs, argv);
+    const char *outputs[OUTPUTS];
+    all_outputs(f, outputs);
+    for (size_t i = 0; !status && i < OUTPUTS; i++) status = keep_inputs(f, outputs[i], inputs, argv);
     return status ? status : keep_apart(f);
 }
 
@@ -214,20 +234,64 @@ static char *duplicate_stem(const infer *f)
     return found;
 }
 
-static int open_features(infer *f)
+/* A safetensors file with a tensor an input, for option. */
+static int open_tensors(infer *f, const char *option, const char *path, wts_writer **out)
 {
     eng_error err = {0};
     char *twice = duplicate_stem(f);
     if (twice) {
-        fprintf(stderr, "infer: --features names tensors by file name, and two inputs are named %s\n", twice);
+        fprintf(stderr, "infer: %s names tensors by file name, and two inputs are named %s\n", option, twice);
         eng_free(twice);
         return INFER_EXIT_USAGE;
     }
     size_t name_bytes = 0, rows = f->last_row - f->first_row;
     for (size_t i = 0; i < rows; i++) name_bytes += strlen(f->list.rows[f->first_row + i].file) + 32;
-    if (wts_writer_open(f->o.features, rows, name_bytes, NULL, &f->features, &err))
-        return infer_complain(INFER_EXIT_INPUTS, err.message);
+    if (wts_writer_open(path, rows, name_bytes, NULL, out, &err)) return infer_complain(INFER_EXIT_INPUTS, err.message);
     return 0;
+}
+
+static int open_embeddings(infer *f)
+{
+    eng_error err = {0};
+    if (!is_npy(f->o.embeddings)) return open_tensors(f, "--embeddings", f->o.embeddings, &f->embedded);
+    if (tool_npy_open(f->o.embeddings, wlm_model_embedding_size(f->model), &f->embeddings, &err))
+        return infer_complain(err.status == ENG_E_USAGE ? INFER_EXIT_USAGE : INFER_EXIT_INPUTS, err.message);
+    return 0;
+}
+
+/* --layers 0,12,24: which hidden states --features writes. */
+static int choose_layers(infer *f)
+{
+    const char *at = f->o.layers;
+    size_t states = wlm_model_states(f->model);
+    if (!at) return 0;
+    if (!f->o.features) return infer_complain(INFER_EXIT_USAGE, "--layers says what --features writes: give both");
+    f->layer = eng_alloc(strlen(at), sizeof *f->layer);
+    if (!f->layer) return infer_complain(INFER_EXIT_INPUTS, "out of memory");
+    for (;;) {
+        char *end = NULL;
+        unsigned long layer = *at >= '0' && *at <= '9' ? strtoul(at, &end, 10) : states;
+        if (layer >= states || (*end && *end != ',')) {
+            fprintf(stderr, "infer: --layers %s: expected numbers from 0 to %zu, as 0,%zu\n", f->o.layers, states - 1, states - 1);
+            return INFER_EXIT_USAGE;
+        }
+        f->layer[f->layers++] = layer;
+        if (!*end) return 0;
+        at = end + 1;
+    }
+}
+
+static int open_report(infer *f)
+{
+    eng_error err = {0};
+    infer_report_spec spec = {.path = f->o.report,
+                              .model = f->o.model,
+                              .classes = f->classes,
+                              .class_count = wlm_model_labels(f->model),
+                              .values = wlm_model_is_regression(f->model) != 0,
+                              .audio = (infer_report_audio)f->o.report_audio,
+                              .embed_most = (size_t)(f->o.embed_megabytes * 1e6)};
+    return infer_report_open(&spec, &f->report, &err) ? infer_complain(INFER_EXIT_INPUTS, err.message) : 0;
 }
 
 static int open_output(infer *f)
@@ -258,7 +322,10 @@ int infer_open_files(infer *f)
             return infer_complain(INFER_EXIT_USAGE, "no portable kernels");
         if (wts_checkpoint_open(f->o.text, &f->text, &err)) return infer_complain(INFER_EXIT_USAGE, err.message);
     }
-    if (f->o.features) status = open_features(f);
+    status = choose_layers(f);
+    if (!status && f->o.features) status = open_tensors(f, "--features", f->o.features, &f->features);
+    if (!status && f->o.embeddings) status = open_embeddings(f);
+    if (!status && f->o.report) status = open_report(f);
     if (!status) status = open_output(f);
     if (!status && f->o.errors && infer_errors_open(f->o.errors, &f->errors, &err))
         status = infer_complain(INFER_EXIT_INPUTS, err.message);

@@ -52,7 +52,7 @@ void infer_totals_recording(infer_totals *t, size_t rows, double seconds, bool f
 
 /* ---- Shown ---- */
 
-static double speed(const infer_totals *t)
+double infer_totals_speed(const infer_totals *t)
 {
     double elapsed = eng_now() - t->started;
     return elapsed > 0 ? t->audio_seconds / elapsed : 0;
@@ -62,7 +62,7 @@ static void print_state(const infer_totals *t)
 {
     double elapsed = eng_now() - t->started;
     fprintf(stderr, "%zu of %zu recordings, %.2f h of audio, %.1f times real time", t->done, t->rows, t->audio_seconds / 3600,
-            speed(t));
+            infer_totals_speed(t));
     if (!t->done || t->done == t->rows) return;
     size_t left = (size_t)(elapsed / (double)t->done * (double)(t->rows - t->done) + 0.5);
     fprintf(stderr, ", %zu:%02zu:%02zu left", left / 3600, left / 60 % 60, left % 60);
@@ -91,7 +91,7 @@ void infer_totals_say(const infer_totals *t, bool terminal)
 {
     if (!terminal && eng_now() - t->started < MINUTE && !t->cut && !t->silent) return;
     fprintf(stderr, "infer: %zu rows labelled, %.2f h of audio in %.1f s: %.1f times real time", t->labelled,
-            t->audio_seconds / 3600, eng_now() - t->started, speed(t));
+            t->audio_seconds / 3600, eng_now() - t->started, infer_totals_speed(t));
     if (t->silent) fprintf(stderr, "; %zu silent left out", t->silent);
     if (t->cut) fprintf(stderr, "; %zu segments cut to the end of their recordings", t->cut);
     fputs("\n", stderr);
@@ -134,7 +134,7 @@ static void build(const infer_totals *t, const char *const *labels, bool values,
     put_number(out, "audio_hours", t->audio_seconds / 3600);
     put_number(out, "labelled_hours", t->labelled_seconds / 3600);
     put_number(out, "elapsed_seconds", eng_now() - t->started);
-    put_number(out, "times_real_time", speed(t));
+    put_number(out, "times_real_time", infer_totals_speed(t));
     put_name(out, "labels");
     tool_text_string(out, "{");
     for (size_t i = 0; !values && i < t->labels; i++) put_count(out, labels[i], t->by_label[i]);

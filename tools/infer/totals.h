@@ -46,6 +46,9 @@ void infer_totals_row(infer_totals *t, const infer_end *row);
 /* Counts a recording that is finished: of so many rows of the list, and seconds; failed: not to its end. */
 void infer_totals_recording(infer_totals *t, size_t rows, double seconds, bool failed);
 
+/* Seconds of audio a second, until now. */
+double infer_totals_speed(const infer_totals *t);
+
 /* Shows how far the run is: on a terminal one line that is rewritten, elsewhere a line a minute. */
 void infer_totals_show(infer_totals *t, bool terminal);
 

@@ -1,4 +1,5 @@
 /* Writing: a piece's results, hidden states and failures; of a recording what is said of it as a whole. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,66 @@ static void say(const infer_writing *w, const char *line)
     fprintf(stderr, "%sinfer: %s\n", w->progress ? "\r\033[K" : "", line);
 }
 
-static eng_status write_failure(const infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
+/* ---- The report ---- */
+
+/* The report is at the recording of job j from now on. */
+static eng_status report_recording(infer_writing *w, const infer_job *j, eng_error *err)
+{
+    if (!w->f->report || w->reported == j) return ENG_OK;
+    const tool_row *r = &w->f->list.rows[j->row];
+    w->reported = j;
+    return infer_report_begin(w->f->report, r->file, r->path, err);
+}
+
+static eng_status report_row(infer_writing *w, const infer_piece *p, const infer_answer *a, const tool_result *result,
+                             eng_error *err)
+{
+    if (!w->f->report) return ENG_OK;
+    infer_report_row row = {.channel = a->channel == TOOL_NO_CHANNEL ? INFER_REPORT_MIXED : a->channel,
+                            .start = p->segment ? p->start : result->error ? NAN : 0,
+                            .end = p->segment ? p->end : result->error ? NAN : p->seconds,
+                            .label = result->label,
+                            .scores = result->scores,
+                            .speaker = p->speaker,
+                            .text = p->text,
+                            .error = result->error};
+    eng_status status = report_recording(w, p->job, err);
+    return status ? status : infer_report_add(w->f->report, &row, err);
+}
+
+static eng_status report_end(infer_writing *w, infer_job *j, eng_error *err)
+{
+    eng_status status = report_recording(w, j, err);
+    w->reported = NULL;
+    if (!w->f->report || status) return status;
+    bool heard = j->sound.channels > 0;
+    return infer_report_end(w->f->report, heard ? j->seconds : NAN, heard ? &j->sound : NULL, err);
+}
+
+/* ---- Rows ---- */
+
+/* A row of embeddings for a row of the output: of one that failed, no numbers. */
+static eng_status write_embedding(const infer *f, const infer_piece *p, const infer_answer *a, eng_error *err)
+{
+    size_t width = wlm_model_embedding_size(f->model);
+    const float *embedding = a->outcome == INFER_LABELLED ? wlm_result_embedding(a->batch->result, a->index, &width) : NULL;
+    if (f->embedded) {
+        char stem[1024], name[1100];
+        tool_stem(f->list.rows[p->row].file, stem, sizeof stem);
+        if (a->channel == TOOL_NO_CHANNEL) snprintf(name, sizeof name, "%s", stem);
+        else snprintf(name, sizeof name, "%s.channel%zu", stem, a->channel);
+        return embedding ? wts_writer_add(f->embedded, name, WTS_F32, 1, &width, embedding, err) : ENG_OK;
+    }
+    if (embedding || !f->embeddings) return embedding ? tool_npy_add(f->embeddings, embedding, err) : ENG_OK;
+    float *none = eng_alloc(width, sizeof *none);
+    if (!none) return eng_fail(err, ENG_E_MEMORY, "out of memory for a row of %s", f->o.embeddings);
+    for (size_t i = 0; i < width; i++) none[i] = NAN;
+    eng_status status = tool_npy_add(f->embeddings, none, err);
+    eng_free(none);
+    return status;
+}
+
+static eng_status write_failure(infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
     const tool_row *r = &w->f->list.rows[p->row];
     const char *message = a->message ? a->message : "out of memory";
@@ -29,6 +89,8 @@ static eng_status write_failure(const infer_writing *w, const infer_piece *p, co
                           .text = p->text,
                           .error = message};
     eng_status status = w->f->errors ? infer_errors_write(w->f->errors, r->file, &failed, err) : ENG_OK;
+    if (!status) status = write_embedding(w->f, p, a, err);
+    if (!status) status = report_row(w, p, a, &failed, err);
     return status ? status : tool_output_write(w->f->out, &failed, err);
 }
 
@@ -45,7 +107,7 @@ static eng_status write_features(const infer *f, size_t row, const infer_answer 
     return wts_writer_add(f->features, name, WTS_F32, 3, shape, states, err);
 }
 
-static eng_status write_answer(const infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
+static eng_status write_answer(infer_writing *w, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
     const infer *f = w->f;
     infer_end end = {a->outcome, a->kind, 0, p->seconds, p->cut};
@@ -65,6 +127,8 @@ static eng_status write_answer(const infer_writing *w, const infer_piece *p, con
                      .scores = wlm_result_scores(result, a->index),
                      .logits = f->o.logits ? wlm_result_logits(result, a->index) : NULL};
     eng_status status = f->features ? write_features(f, p->row, a, err) : ENG_OK;
+    if (!status) status = write_embedding(f, p, a, err);
+    if (!status) status = report_row(w, p, a, &r, err);
     return status ? status : tool_output_write(f->out, &r, err);
 }
 
@@ -81,11 +145,12 @@ static void note_length(infer_writing *w, const infer_job *j)
     w->longest_said = true;
 }
 
-static void finish_job(infer_writing *w, const infer_job *j)
+static eng_status finish_job(infer_writing *w, infer_job *j, eng_error *err)
 {
     note_length(w, j);
     infer_totals_recording(w->totals, j->rows, j->seconds, j->failed);
     if (!w->f->o.quiet) infer_totals_show(w->totals, w->progress);
+    return report_end(w, j, err);
 }
 
 size_t infer_write_item(void *arg, tool_stage_item *item)
@@ -95,9 +160,9 @@ size_t infer_write_item(void *arg, tool_stage_item *item)
     const infer_piece *p = (const infer_piece *)item;
     eng_status status = w->failure.status;
     for (size_t k = 0; i->is_piece && k < p->answers && !status; k++) status = write_answer(w, p, &p->answer[k], &w->failure);
+    if (!i->is_piece && !status) status = finish_job(w, (infer_job *)item, &w->failure);
     w->failure.status = status;
     i->lost = status != ENG_OK;
     if (i->lost) tool_stage_interrupt(w->reading);
-    else if (!i->is_piece) finish_job(w, (const infer_job *)item);
     return 0;
 }
