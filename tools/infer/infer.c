@@ -62,6 +62,8 @@ static const tool_option options[] = {
     {"shard", 0, TOOL_TEXT, OPTION(shard), "I/N",
      "label the I-th of N shares of the rows, 1 to N, of about the same audio\nwhere the list has a column duration; the shares' "
      "outputs one after the\nother are the whole, a header in the first", NULL, 0, 0},
+    {"resume", 0, TOOL_FLAG, OPTION(resume), NULL,
+     "go on with -o FILE where a run was stopped, or with the inputs that came\nsince it ended", NULL, 0, 0},
     {"errors", 0, TOOL_TEXT, OPTION(errors), "FILE", "also write what could not be labelled to FILE, as CSV", NULL, 0, 0},
     {"summary", 0, TOOL_TEXT, OPTION(summary), "FILE", "write counts, hours, labels and speed to FILE, as JSON", NULL, 0, 0},
     {"batch-seconds", 0, TOOL_NUMBER, OPTION(batch_seconds), "S",
@@ -133,6 +135,7 @@ static int label_all(infer *f)
 {
     eng_error err = {0};
     eng_status status = infer_totals_init(f->totals, f->last_row - f->first_row, wlm_model_labels(f->model), &err);
+    f->totals->done = f->done_rows;
     if (!status) status = infer_line_run(f, &err);
     if (!status) infer_line_close(f);
     if (!status) status = close_others(f, &err);
@@ -153,10 +156,12 @@ static int run(infer *f, size_t inputs, char **argv)
 {
     eng_error err = {0};
     int status = infer_plan(f, inputs, argv);
-    if (!status && infer_line_open(f, &err)) /* decodes while the model loads */
+    bool early = !f->o.resume; /* else what there is to read is known when the model is */
+    if (!status && early && infer_line_open(f, &err)) /* decodes while the model loads */
         status = infer_complain(INFER_EXIT_INPUTS, err.message);
     if (!status) status = infer_open_model(f);
     if (!status) status = infer_open_files(f);
+    if (!status && !early && infer_line_open(f, &err)) status = infer_complain(INFER_EXIT_INPUTS, err.message);
     return status ? status : label_all(f);
 }
 
@@ -178,6 +183,7 @@ int main(int argc, char **argv)
     wlm_model_close(f.model);
     eng_free(f.classes);
     eng_free(f.layer);
+    eng_free(f.done);
     infer_totals_fini(f.totals);
     if (!f.line) { /* else threads may still use them */
         tool_segments_close(f.segments);

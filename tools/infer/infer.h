@@ -34,7 +34,7 @@ typedef struct infer_options {
     double skip_silence;           /* dB below full scale, negative; 0: none is skipped */
     double longest;                /* seconds */
     double embed_megabytes;        /* of audio that the report may hold */
-    bool logits, quiet, live;
+    bool logits, quiet, live, resume;
 } infer_options;
 
 typedef struct infer_line infer_line;
@@ -45,6 +45,8 @@ typedef struct infer {
     tool_list list;
     size_t first_row, last_row; /* of the list, that this process labels: [first_row, last_row) */
     bool continues;             /* that is a share, and not the first */
+    bool *done;                 /* [last_row - first_row]: an earlier run has written it; NULL: there was none */
+    size_t done_rows;           /* of these */
     wlm_model *model;
     const char **classes;
     tool_output *out;
@@ -148,6 +150,9 @@ void infer_fail(infer_answer *a, eng_status kind, const char *message);
 /* Whether recordings are labelled as they are, each as one. */
 bool infer_is_whole(const infer *f);
 
+/* Whether an earlier run has written that row. */
+bool infer_is_done(const infer *f, size_t row);
+
 /* The next job of f's rows from *row on, which moves past them. Errors: out of memory. */
 eng_status infer_job_next(infer *f, size_t *row, infer_job **out, eng_error *err);
 
@@ -185,6 +190,12 @@ typedef struct infer_writing {
 
 /* Sets which rows f labels: all of its list, or the share that --shard I/N names. ENG_E_USAGE: it names none. */
 eng_status infer_choose_rows(infer *f, eng_error *err);
+
+/* ---- resume.c ---- */
+
+/* Finds what an earlier run has written to the spec's output, and sets what is left of f's rows and where the output goes
+ * on. Errors: the earlier output's, which is left as it is; inputs that it has and f has not; out of memory. */
+eng_status infer_resume(infer *f, tool_output_spec *spec, eng_error *err);
 
 /* ---- setup.c: each complains and returns the exit status, 0: go on ---- */
 

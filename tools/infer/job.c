@@ -19,13 +19,18 @@ bool infer_is_whole(const infer *f)
     return !(f->o.segment > 0) && !f->segments && f->start_column == TOOL_NO_COLUMN;
 }
 
+bool infer_is_done(const infer *f, size_t row)
+{
+    return f->done && f->done[row - f->first_row];
+}
+
 /* Rows from `row` on that name segments of one recording. */
 static size_t count_rows(const infer *f, size_t row)
 {
     const char *path = f->list.rows[row].path;
     size_t n = 1;
     if (f->start_column == TOOL_NO_COLUMN || strcmp(path, "-") == 0) return n;
-    while (n < ROWS_OF_JOB && row + n < f->last_row && strcmp(f->list.rows[row + n].path, path) == 0) n++;
+    while (n < ROWS_OF_JOB && row + n < f->last_row && !infer_is_done(f, row + n) && strcmp(f->list.rows[row + n].path, path) == 0) n++;
     return n;
 }
 

@@ -51,7 +51,9 @@ struct infer_line {
 
 static eng_status give_jobs(infer_line *l, eng_error *err)
 {
-    while (l->row < l->f->last_row && l->given - l->written < WINDOW) {
+    for (;;) {
+        while (l->row < l->f->last_row && infer_is_done(l->f, l->row)) l->row++;
+        if (l->row == l->f->last_row || l->given - l->written == WINDOW) return ENG_OK;
         infer_job *j;
         eng_status status = infer_job_next(l->f, &l->row, &j, err);
         if (status) return status;
@@ -59,7 +61,6 @@ static eng_status give_jobs(infer_line *l, eng_error *err)
         l->window[j->number % WINDOW] = j;
         tool_stage_give(l->reading, &j->item.stage);
     }
-    return ENG_OK;
 }
 
 /* Keeps a piece until it is its turn to be written. They mostly come in their order. */

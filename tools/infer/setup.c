@@ -115,6 +115,21 @@ static bool is_npy(const char *path)
     return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
 }
 
+static int plan_resume(const infer *f)
+{
+    const infer_options *o = &f->o;
+    if (!o->resume) return 0;
+    if (!o->output || strcmp(o->output, "-") == 0)
+        return infer_complain(INFER_EXIT_USAGE, "--resume goes on with a file of results: give -o FILE");
+    if (o->features || o->embeddings || o->errors || o->report)
+        return infer_complain(INFER_EXIT_USAGE, "--resume goes on with the rows alone: leave out --features, --embeddings, --errors "
+                                                "and --report");
+    for (size_t i = 0; i < f->list.row_count; i++)
+        if (strcmp(f->list.rows[i].path, "-") == 0)
+            return infer_complain(INFER_EXIT_USAGE, "--resume: standard input cannot be read again");
+    return 0;
+}
+
 /* How recordings are cut: by --segment, --segments, the list's columns start and end, or not at all. */
 static int plan_segments(infer *f)
 {
@@ -160,6 +175,7 @@ int infer_plan(infer *f, size_t inputs, char **argv)
     if (f->gender_column == TOOL_NO_COLUMN) f->gender_column = tool_list_column(&f->list, "Gender");
     int status = plan_live(f);
     if (!status) status = plan_segments(f);
+    if (!status) status = plan_resume(f);
     if (!status && infer_choose_rows(f, &err)) status = infer_complain(INFER_EXIT_USAGE, err.message);
     const char *outputs[OUTPUTS];
     all_outputs(f, outputs);
@@ -309,6 +325,10 @@ static int open_output(infer *f)
                              .texts = f->segments != NULL,
                              .no_header = f->continues,
                              .logits = f->o.logits};
+    if (f->o.resume && infer_resume(f, &spec, &err))
+        return infer_complain(err.status == ENG_E_USAGE ? INFER_EXIT_USAGE : INFER_EXIT_INPUTS, err.message);
+    if (f->o.resume && !f->o.quiet && spec.append_at)
+        fprintf(stderr, "infer: %s: %zu of %zu inputs are done\n", f->o.output, f->done_rows, f->last_row - f->first_row);
     if (tool_output_open(&spec, &f->out, &err)) return infer_complain(INFER_EXIT_INPUTS, err.message);
     return 0;
 }
