@@ -87,7 +87,7 @@ check "the same model" cmp msp/best/model.safetensors file/best/model.safetensor
 learn ccc --data corpus --loss ccc
 ends 0 '7 recordings to train on' "attributes: X and O count"
 check "mean CCC of Development" grep -q '"split":"dev".*"ccc":{"arousal":.*"dominance":.*"valence":.*"ccc_mean"' ccc/metrics.jsonl
-check "an attribute model" [ "$(header ccc/best)" = file,label,score,arousal,dominance,valence,error ]
+check "an attribute model" [ "$(header ccc/best)" = file,arousal,dominance,valence,error ]
 check "report.html: CCC" reported ccc dev
 run --init ccc/best --data corpus --out ccc2 --steps 1 --loss ccc --quiet
 ends 0 '' "on from an attribute model"

@@ -139,7 +139,7 @@ static int label_all(infer *f)
     if (!status) status = infer_line_run(f, &err);
     if (!status) infer_line_close(f);
     if (!status) status = close_others(f, &err);
-    size_t failed = f->totals->failed;
+    size_t failed = f->totals->failed + f->done_failed; /* the file has them all */
     if (!status) {
         status = tool_output_close(f->out, &err);
         f->out = NULL;
@@ -147,8 +147,12 @@ static int label_all(infer *f)
     if (status) return infer_complain(INFER_EXIT_INPUTS, err.message);
     if (!f->o.quiet) infer_totals_say(f->totals, isatty(STDERR_FILENO));
     bool inputs = infer_is_whole(f) && f->channels != CHANNELS_SPLIT;
-    size_t rows = inputs ? f->totals->rows : failed + f->totals->labelled;
-    if (failed) fprintf(stderr, "infer: %zu of %zu %s could not be labelled\n", failed, rows, inputs ? "inputs" : "rows");
+    size_t rows = inputs ? f->totals->rows : f->totals->failed + f->totals->labelled;
+    if (f->totals->failed || (failed && inputs))
+        fprintf(stderr, "infer: %zu of %zu %s could not be labelled\n", inputs ? failed : f->totals->failed, rows,
+                inputs ? "inputs" : "rows");
+    else if (failed)
+        fprintf(stderr, "infer: %zu rows could not be labelled before\n", failed);
     return failed ? INFER_EXIT_INPUTS : 0;
 }
 

@@ -47,6 +47,7 @@ typedef struct infer {
     bool continues;             /* that is a share, and not the first */
     bool *done;                 /* [last_row - first_row]: an earlier run has written it; NULL: there was none */
     size_t done_rows;           /* of these */
+    size_t done_failed;         /* rows without a label that it wrote */
     wlm_model *model;
     const char **classes;
     tool_output *out;

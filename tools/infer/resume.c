@@ -25,6 +25,7 @@ typedef struct search {
     char *file; /* of the earlier run's last row; NULL: there is none */
     uint64_t offset;  /* where the first of that file's last rows begins */
     size_t last, last_rows; /* what it is of in the list */
+    size_t failed, failed_last; /* rows that say why there is no label: all, and that file's last ones */
 } search;
 
 /* FNV-1a. */
@@ -83,7 +84,12 @@ static void mark(const search *s, size_t row, size_t rows, bool done)
 static eng_status take_row(void *arg, const tool_resume_row *r, eng_error *err)
 {
     search *s = arg;
-    if (!s->single && s->file && strcmp(s->file, r->file) == 0) return ENG_OK;
+    s->failed += r->failed;
+    if (!s->single && s->file && strcmp(s->file, r->file) == 0) {
+        s->failed_last += r->failed;
+        return ENG_OK;
+    }
+    s->failed_last = r->failed;
     const listed *input = find(s, r->file);
     if (!input)
         return eng_fail(err, ENG_E_MISMATCH,
@@ -115,7 +121,9 @@ eng_status infer_resume(infer *f, tool_output_spec *spec, eng_error *err)
         if (!s.single && s.file && !found.complete) {
             spec->append_at = s.offset;
             mark(&s, s.last, s.last_rows, false);
+            s.failed -= s.failed_last;
         }
+        f->done_failed = s.failed;
         for (size_t i = 0; i < rows; i++) f->done_rows += f->done[i];
     }
     eng_free(s.file);
