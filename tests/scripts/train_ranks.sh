@@ -393,4 +393,7 @@ says 2 '^train: two/state.safetensors: that run had other options: it had --shar
 ranks 1 --out two "${half[@]}" --epochs 2 --resume --shards 2
 check "which --shards mends: $(cat err)" [ $status = 0 ]
 
+# ---- Who waits -------------------------------------------------------------------------------------------------------------
+ranks 2 --init model --data list.csv --crop 1 --lr 1e-3 --steps 2 --out waits
+check "the end of a run says who waited" grep -q '^train: ranks waited for each other [0-9.]* to [0-9.]* % of the time; .* rank [01] (' err
 finish

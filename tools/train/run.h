@@ -34,6 +34,8 @@ typedef struct train_run {
     bool shards_given;      /* by --shards; else they are as many as ranks */
     mdl_exchange *exchange;
     double waited;          /* seconds that this rank waited for others, in this process */
+    double waited_least, waited_most; /* of all ranks, when they last asked each other */
+    size_t slowest;         /* the rank that waited least: the one that the others wait for */
     train_data data;
     mdl_model *m;
     bool new_head, random_backbone;
@@ -75,6 +77,7 @@ typedef struct train_answer {
     int stop;        /* the signal it got, or 0 */
     size_t samples;  /* that it has of the step */
     double unsaved;  /* seconds since the state was saved; rank 0's counts */
+    double waited;   /* r->waited; set by train_ask */
 } train_answer;
 
 /* all [ranks]. Fails everywhere when status is a failure on any rank, with its *err. */

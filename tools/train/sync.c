@@ -34,7 +34,8 @@ typedef struct told {
 eng_status train_ask(train_run *r, eng_status status, const train_answer *own, train_answer *all, eng_error *err)
 {
     const size_t ranks = eng_ranks_count(r->ranks);
-    const told mine = {status, *own};
+    told mine = {status, *own};
+    mine.answer.waited = r->waited;
     told *each = eng_alloc(ranks, sizeof *each);
     eng_error failure = {0};
     if (!each || train_gather(r, &mine, sizeof mine, each, &failure)) {
@@ -46,7 +47,13 @@ eng_status train_ask(train_run *r, eng_status status, const train_answer *own, t
     }
     bool good = true;
     for (size_t i = 0; i < ranks; i++) {
+        const double waited = each[i].answer.waited;
         all[i] = each[i].answer;
+        if (i == 0 || waited > r->waited_most) r->waited_most = waited;
+        if (i == 0 || waited < r->waited_least) {
+            r->waited_least = waited;
+            r->slowest = i;
+        }
         if (each[i].status) good = false;
         if (each[i].answer.stop && !r->stopped) r->stopped = each[i].answer.stop;
     }

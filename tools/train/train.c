@@ -66,7 +66,8 @@ static void show_progress(const train_run *r, const train_step_line *line, size_
     if (!r->o->steps) fprintf(stderr, "/%llu", (unsigned long long)r->o->epochs);
     fprintf(stderr, " step %zu/%zu  loss %.4f  rate %.3g  %.1f s of audio a second", line->step, r->total_steps, line->loss,
             line->rate, r->seconds_since / elapsed);
-    if (eng_ranks_count(r->ranks) > 1) fprintf(stderr, "  waits %.0f %%", 100 * r->waited / elapsed);
+    if (eng_ranks_count(r->ranks) > 1)
+        fprintf(stderr, "  ranks wait %.0f to %.0f %%", 100 * r->waited_least / elapsed, 100 * r->waited_most / elapsed);
     fprintf(stderr, "  %d:%02d:%02d left\033[K", (int)(left / 3600), (int)(left / 60) % 60, (int)left % 60);
 }
 
@@ -348,6 +349,15 @@ static void introduce(const train_run *r)
     train_note_options(r);
 }
 
+/* What there is to gain by other shards, ranks or machines. */
+static void say_waits(const train_run *r)
+{
+    double elapsed = eng_now() - r->started;
+    if (eng_ranks_count(r->ranks) > 1 && elapsed > 0)
+        train_say(r, "ranks waited for each other %.1f to %.1f %% of the time; the others waited for %s", 100 * r->waited_least / elapsed,
+                  100 * r->waited_most / elapsed, eng_ranks_name(r->ranks, r->slowest));
+}
+
 static int run(train_run *r)
 {
     eng_error err = {0};
@@ -369,6 +379,7 @@ static int run(train_run *r)
         train_say(r, "stopped behind step %zu; the same command with --resume goes on", r->at.step);
         return 128 + r->stopped;
     }
+    say_waits(r);
     char path[4096];
     train_say(r, "done: %s%s", train_path(r, "best", path, sizeof path),
               r->at.best_step ? " has the best model, last/ the last one; report.html tells the rest"
