@@ -77,7 +77,8 @@ static eng_status data_extent(wav_reader *r, uint32_t declared32, eng_error *err
 {
     mdl_source *s = r->source;
     uint64_t declared = declared32;
-    bool unknown = declared32 == SIZE_UNKNOWN || declared32 == 0;
+    r->may_end = endless(declared32);
+    bool unknown = declared32 == SIZE_UNKNOWN || declared32 == 0 || r->may_end;
     if (r->is_64 && declared32 == SIZE_UNKNOWN) {
         if (!r->has_ds64)
             return eng_fail(err, ENG_E_FORMAT, "%s: RF64/BW64 file without the ds64 chunk that holds its data size",
@@ -94,10 +95,8 @@ static eng_status data_extent(wav_reader *r, uint32_t declared32, eng_error *err
     if (status) return status;
 
     /* Size 0 with a RIFF size that fits the file was meant: an empty recording with something behind it. */
-    if (declared == 0 && riff_end == s->size) unknown = false;
+    if ((declared == 0 || r->may_end) && riff_end == s->size) unknown = false;
     uint64_t left = s->size == UINT64_MAX ? UINT64_MAX : s->size - r->data;
-    r->may_end = endless(declared32);
-    if (r->may_end && declared > left) unknown = true;
     if (unknown) declared = left;
     if (declared > left) return fail_truncated(r, declared, left, err);
     r->data_size = declared;

@@ -407,3 +407,28 @@ Test(wav, flipped_bits)
     }
     cr_assert(refused > 100 && accepted > 100, "%zu refused, %zu accepted", refused, accepted);
 }
+
+/* Who cannot seek back declares 2 GB, whatever will come: what stands behind them is audio, too. Only the header is read. */
+Test(wav, endless_is_more_than_declared)
+{
+    const uint32_t sizes[] = {0x7FFFF000, 0x7FFFFF00, 0x80000000};
+    for (size_t i = 0; i < 3; i++) {
+        file f;
+        begin(&f, "RIFF");
+        put_fmt(&f, 1, 1, 16000, 16, 2);
+        put_data(&f, 4, 2, ramp);
+        set32(&f, 4, sizes[i] + 36);
+        set32(&f, 40, sizes[i]);
+        eng_error err = {0};
+        mdl_source s;
+        mdl_pcm pcm;
+        mdl_source_init_memory(&s, "long.wav", f.bytes, (size_t)sizes[i] + 5000);
+        cr_assert_eq(mdl_wav_header(&s, &pcm, &err), ENG_OK, "%s", err.message);
+        cr_assert_eq(pcm.size, (uint64_t)sizes[i] + 5000 - 44, "all of it is audio");
+        mdl_source_fini(&s);
+        mdl_source_init_memory(&s, "exact.wav", f.bytes, (size_t)sizes[i] + 44);
+        cr_assert_eq(mdl_wav_header(&s, &pcm, &err), ENG_OK, "%s", err.message);
+        cr_assert_eq(pcm.size, (uint64_t)sizes[i]);
+        mdl_source_fini(&s);
+    }
+}

@@ -116,6 +116,27 @@ label --resume -o again.csv --errors e.csv archive; ends 1 'leave out' "--resume
 label --resume -o again.csv -; ends 1 'cannot be read again' "--resume of standard input"
 label --resume --format srt --segment 1 -o again.srt archive/call_9.wav; ends 1 '' "--resume of cues"
 
+label --shard 1/2 --format rttm --segment 1 archive; ends 1 'csv, tsv and jsonl' "shares of another format"
+label --format srt archive/call_9.wav; ends 1 '' "cues without segments"
+mkdir odd && cp archive/call_1.wav "odd/caf$(printf '\351').wav" && cp archive/call_2.wav odd/z.wav
+resumes "names that are not UTF-8" odd
+resumes "names that are not UTF-8, JSON lines" --format jsonl odd
+
+# Two runs at once: the second leaves the first alone.
+mkfifo slow.wav && printf '%s\n' archive/call_1.wav slow.wav >slow.txt
+"$infer" --model "$model" -o both.csv slow.txt >/dev/null 2>first.err </dev/null &
+for _ in $(seq 600); do
+    [ "$(wc -l 2>/dev/null <both.csv.part)" = 2 ] && break
+    sleep 0.05
+done
+for how in '' --resume; do
+    # shellcheck disable=SC2086 # an option or none
+    label $how -o both.csv archive/call_1.wav; ends 3 'both.csv.part: another program is writing it' "a second run $how"
+done
+cat archive/call_2.wav >slow.wav
+wait $! && status=0 || status=$?
+check "the first run ends as if alone" [ "$status $(wc -l <both.csv)" = "0 3" ]
+
 # ---- Failures and sums ---------------------------------------------------------------------------------------------------------
 label --errors errors.csv --summary sum.json archive; ends 3 '2 of 14 inputs' "errors and a summary"
 check "errors: theirs alone, with a header" [ "$(cut -d, -f1 errors.csv | tr '\n' ' ')" = "file archive/below/short.wav archive/below/text.wav " ]

@@ -83,6 +83,9 @@ for seconds in 1 1000; do
     check "--features, $seconds s: the rows as one by one" cmp -s features.0 features.$seconds
     check "--features, $seconds s: the states as one by one" cmp -s 0.safetensors $seconds.safetensors
 done
+wav 16000 3 16000 >three.wav # each channel a batch of its own
+label --batch-seconds 0 --channels split --features three.safetensors three.wav; ends 0 '' "hidden states of three channels"
+check "hidden states of three channels" [ "$("$fixtures" show three.safetensors | wc -l)" = 3 ]
 check "both channels of the one that has two" [ "$(grep -c K_stereo split.0)" = 2 ]
 check "hidden states of those that can be labelled" [ "$("$fixtures" show 0.safetensors | wc -l)" = \
     "$(grep -c ',$' features.0)" ]

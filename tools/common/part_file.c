@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,6 +64,21 @@ eng_status tool_part_file_name(tool_part_file *f, const char *path, eng_error *e
     return ENG_OK;
 }
 
+/* FILE.part opened, and this program's alone: another that writes it (a job that was queued again while the first still
+ * runs) would mix its bytes with ours. Where a file system knows no locks there is none. */
+static eng_status open_part(tool_part_file *f, int flags, eng_error *err)
+{
+    struct stat ours, there;
+    f->fd = open(f->part, O_WRONLY | O_CLOEXEC | flags, 0666);
+    if (f->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
+    bool taken = flock(f->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    bool renamed = fstat(f->fd, &ours) != 0 || stat(f->part, &there) != 0 || ours.st_ino != there.st_ino;
+    if (!taken && !renamed) return ENG_OK;
+    close(f->fd);
+    f->fd = -1;
+    return eng_fail(err, ENG_E_IO, "%s: another program is writing it", f->part);
+}
+
 eng_status tool_part_file_open(tool_part_file *f, const char *path, eng_error *err)
 {
     eng_status status = tool_part_file_name(f, path, err);
@@ -71,9 +87,14 @@ eng_status tool_part_file_open(tool_part_file *f, const char *path, eng_error *e
         f->fd = STDOUT_FILENO;
         return ENG_OK;
     }
-    f->fd = f->part ? open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : open(path, O_WRONLY | O_CLOEXEC);
-    if (f->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part ? f->part : path, strerror(errno));
-    return ENG_OK;
+    if (f->part) {
+        status = open_part(f, O_CREAT, err);
+        if (!status && ftruncate(f->fd, 0) != 0)
+            status = eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
+        return status;
+    }
+    f->fd = open(path, O_WRONLY | O_CLOEXEC);
+    return f->fd < 0 ? eng_fail(err, ENG_E_IO, "%s: cannot write: %s", path, strerror(errno)) : ENG_OK;
 }
 
 /* FILE's first `keep` bytes into FILE.part. */
@@ -102,8 +123,9 @@ eng_status tool_part_file_continue(tool_part_file *f, const char *path, uint64_t
     eng_status status = tool_part_file_name(f, path, err);
     if (status) return status;
     if (!f->part) return eng_fail(err, ENG_E_USAGE, "%s: is no file that could be gone on with", f->name);
-    f->fd = open(f->part, O_WRONLY | O_CLOEXEC | (complete ? O_CREAT | O_TRUNC : 0), 0666);
-    if (f->fd < 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
+    status = open_part(f, complete ? O_CREAT : 0, err);
+    if (status) return status;
+    if (complete && ftruncate(f->fd, 0) != 0) return eng_fail(err, ENG_E_IO, "%s: cannot write: %s", f->part, strerror(errno));
     if (complete) return copy_final(f, keep, err);
     struct stat info;
     if (fstat(f->fd, &info) != 0 || info.st_size < 0 || (uint64_t)info.st_size < keep)

@@ -1,5 +1,5 @@
 /* A file that is complete or absent: written as FILE.part and renamed at the end; a run that was killed leaves
- * FILE.part. A link stays one: the file behind it is replaced. Standard output, and a path that exists and is no
+ * FILE.part, which no two programs write at once. A link stays one: the file behind it is replaced. Standard output, and a path that exists and is no
  * regular file (/dev/null, a pipe), is written directly. */
 #ifndef TOOLS_COMMON_PART_FILE_H
 #define TOOLS_COMMON_PART_FILE_H

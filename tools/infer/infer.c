@@ -4,6 +4,7 @@
  * their order (tools/infer/infer.h). A row that cannot be labelled gets its error and the others go on. */
 #include "tools/infer/infer.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -135,7 +136,7 @@ static int label_all(infer *f)
 {
     eng_error err = {0};
     eng_status status = infer_totals_init(f->totals, f->last_row - f->first_row, wlm_model_labels(f->model), &err);
-    f->totals->done = f->done_rows;
+    f->totals->done = f->totals->done_before = f->done_rows;
     if (!status) status = infer_line_run(f, &err);
     if (!status) infer_line_close(f);
     if (!status) status = close_others(f, &err);
@@ -175,6 +176,9 @@ int main(int argc, char **argv)
     static infer f = {.o = {.batch_seconds = 30, .precision = INFER_UNSET, .shortest = 1, .longest = 60, .embed_megabytes = 64}, .totals = &totals};
     size_t inputs;
     int status;
+    signal(SIGPIPE, SIG_IGN); /* a write that fails says so itself */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* who starts us may ignore it, and then ffmpeg's end would not be told */
     if (!tool_options_start(&program, argc, argv, &f.o, &inputs, &status)) return status;
     status = run(&f, inputs, argv);
     tool_output_abandon(f.out);

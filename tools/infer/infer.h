@@ -124,7 +124,8 @@ typedef struct infer_job {
     bool ended;                 /* read, and the line's again */
     size_t taken;               /* pieces that the line has */
     size_t next;                /* piece that is to be written next */
-    infer_piece *waiting, *last; /* that are taken and not given to be written, by their index */
+    infer_piece **slot;         /* [span_count, at least 1]: pieces that are taken and not given to be written, by their
+                                 * index; windows all in the first, one after the other */
 } infer_job;
 
 struct infer_piece {
@@ -140,7 +141,7 @@ struct infer_piece {
     double seconds;             /* of a channel */
     infer_answer *answer;       /* [answers]; answers: 0 when memory ran out */
     size_t answers, open;       /* open: that are still to be run */
-    infer_piece *after;         /* the next that waits */
+    infer_piece *after, *last;  /* in a slot: the next one; of the first, the last one */
 };
 
 /* ---- job.c ---- */

@@ -100,6 +100,7 @@ void infer_job_free(infer_job *j)
     eng_free(j->spans);
     tool_segment_list_free(&j->given);
     infer_sound_fini(&j->sound);
+    eng_free(j->slot);
     eng_free(j);
 }
 

@@ -41,6 +41,7 @@ struct infer_line {
     size_t given, ended;             /* jobs given to be read, and got back */
     size_t finished, written;        /* jobs given to be written, and got back */
     size_t pieces;                   /* taken and not written */
+    size_t in_writing;               /* pieces and jobs that were given to be written, and not got back */
     infer_piece *part;               /* the piece whose other channels were too much for the last batch; NULL: none */
     size_t channel;                  /* its first one that was not in a batch */
     size_t results;                  /* that pieces are still to be written from */
@@ -63,26 +64,42 @@ static eng_status give_jobs(infer_line *l, eng_error *err)
     }
 }
 
-/* Keeps a piece until it is its turn to be written. They mostly come in their order. */
-static void keep_piece(infer_piece *p)
+/* Keeps a piece until it is its turn to be written: windows come in their order, the user's segments in that of their
+ * ends. */
+static eng_status keep_piece(infer_piece *p, eng_error *err)
 {
     infer_job *j = p->job;
-    infer_piece **link = &j->waiting;
-    if (j->last && j->last->index < p->index) link = &j->last->after;
-    while (*link && (*link)->index < p->index) link = &(*link)->after;
-    p->after = *link;
-    *link = p;
-    if (!p->after) j->last = p;
+    size_t slots = j->span_count ? j->span_count : 1;
+    if (!j->slot) {
+        j->slot = eng_alloc_zero(slots, sizeof *j->slot);
+        if (!j->slot) return eng_fail(err, ENG_E_MEMORY, "out of memory for %zu segments", slots);
+    }
+    infer_piece **place = &j->slot[j->span_count ? p->index : 0];
+    p->after = NULL;
+    if (*place) (*place)->last->after = p;
+    else *place = p;
+    (*place)->last = p;
+    return ENG_OK;
+}
+
+/* The piece that is to be written next, where it is there. */
+static infer_piece **next_piece(infer_job *j)
+{
+    if (!j->slot || (j->span_count && j->next == j->span_count)) return NULL;
+    infer_piece **place = &j->slot[j->span_count ? j->next : 0];
+    return *place ? place : NULL;
 }
 
 /* Has the job's pieces written that have all their answers and none without before them. */
 static void finish_pieces(infer_line *l, infer_job *j)
 {
-    while (j->waiting && j->waiting->index == j->next && !j->waiting->open) {
-        infer_piece *p = j->waiting;
-        j->waiting = p->after;
-        if (!j->waiting) j->last = NULL;
+    infer_piece **place;
+    while ((place = next_piece(j)) && !(*place)->open) {
+        infer_piece *p = *place;
+        if (p->after) p->after->last = p->last;
+        *place = p->after;
         j->next++;
+        l->in_writing++;
         tool_stage_give(l->writing, &p->item.stage);
     }
 }
@@ -94,6 +111,7 @@ static void finish_jobs(infer_line *l)
         finish_pieces(l, j);
         if (!j->ended || j->next < j->pieces) return;
         l->finished++;
+        l->in_writing++;
         tool_stage_give(l->writing, &j->item.stage);
     }
 }
@@ -118,6 +136,7 @@ static eng_status release_written(infer_line *l, bool wait, eng_error *err)
     for (; item; item = tool_stage_pick(l->writing, false, NULL, NULL)) {
         infer_item *i = (infer_item *)item;
         bool lost = i->lost;
+        l->in_writing--;
         if (i->is_piece) {
             free_piece(l, (infer_piece *)i);
         } else {
@@ -205,7 +224,8 @@ static eng_status take_piece(infer_line *l, infer_piece **out, eng_error *err)
             *out = (infer_piece *)i;
             l->pieces++;
             (*out)->job->taken++;
-            keep_piece(*out);
+            status = keep_piece(*out, err);
+            if (status) return status;
             return (*out)->answers ? ENG_OK : eng_fail(err, ENG_E_MEMORY, "out of memory for a row");
         }
         infer_job *j = (infer_job *)i;
@@ -285,7 +305,10 @@ static eng_status run_batch(infer_line *l, eng_error *err)
 {
     line_batch *b = &l->batch;
     eng_status status = ENG_OK;
-    while (l->f->features && l->results >= BATCHES_OF_FEATURES && !status) status = release_written(l, true, err);
+    /* What is computed may wait for a reader of the rows, but not grow without end; results may also be held by a piece
+     * that is not complete. */
+    while (l->in_writing >= WAITING && !status) status = release_written(l, true, err);
+    while (l->f->features && l->results >= BATCHES_OF_FEATURES && l->in_writing && !status) status = release_written(l, true, err);
     if (!status && b->n) status = run_inputs(l, 0, b->n, err);
     for (size_t i = 0; i < b->n; i++) eng_free(b->text[i]);
     if (!status) finish_jobs(l);

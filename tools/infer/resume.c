@@ -9,12 +9,14 @@
 
 #include "engine/memory.h"
 #include "tools/common/output_resume.h"
+#include "tools/common/text.h"
 #include "tools/infer/infer.h"
 
 /* An input's rows in the list, [row, row + rows), which are one after the other and of one file. */
 typedef struct listed {
-    uint64_t hash; /* of the file */
+    uint64_t hash; /* of the file, as the output says it */
     size_t row, rows;
+    size_t done; /* of the first of a hash: how many of them, from it on, are done */
 } listed;
 
 typedef struct search {
@@ -28,7 +30,7 @@ typedef struct search {
     size_t failed, failed_last; /* rows that say why there is no label: all, and that file's last ones */
 } search;
 
-/* FNV-1a. */
+/* FNV-1a of a row's file. */
 static uint64_t hash(const char *file)
 {
     uint64_t h = 14695981039346656037u;
@@ -46,17 +48,25 @@ static int by_hash(const void *a, const void *b)
 static bool list_inputs(search *s)
 {
     const infer *f = s->f;
+    tool_text text = {0};
     s->inputs = eng_alloc(f->last_row - f->first_row, sizeof *s->inputs);
     if (!s->inputs) return false;
     for (size_t row = f->first_row; row < f->last_row;) {
         const char *file = f->list.rows[row].file;
         size_t rows = 1;
         while (!s->single && row + rows < f->last_row && strcmp(f->list.rows[row + rows].file, file) == 0) rows++;
-        s->inputs[s->count++] = (listed){hash(file), row, rows};
+        text.size = 0;
+        if (f->o.format == TOOL_JSONL) tool_text_utf8(&text, file);
+        else tool_text_string(&text, file);
+        tool_text_bytes(&text, "", 1);
+        if (text.failed) break;
+        s->inputs[s->count++] = (listed){.hash = hash(text.bytes), .row = row, .rows = rows};
         row += rows;
     }
     qsort(s->inputs, s->count, sizeof *s->inputs, by_hash);
-    return true;
+    bool failed = text.failed;
+    eng_free(text.bytes);
+    return !failed;
 }
 
 /* The first input of that file that is not done; NULL: there is none. */
@@ -69,9 +79,16 @@ static const listed *find(const search *s, const char *file)
         if (s->inputs[middle].hash < h) low = middle + 1;
         else high = middle;
     }
-    for (; low < s->count && s->inputs[low].hash == h; low++) {
-        size_t row = s->inputs[low].row;
-        if (!s->f->done[row - s->f->first_row] && strcmp(s->f->list.rows[row].file, file) == 0) return &s->inputs[low];
+    listed *first = &s->inputs[low];
+    bool done = true; /* all up to here */
+    for (size_t i = low < s->count && first->hash == h ? low + first->done : s->count; i < s->count && s->inputs[i].hash == h; i++) {
+        size_t row = s->inputs[i].row;
+        if (s->f->done[row - s->f->first_row]) {
+            if (done) first->done++;
+            continue;
+        }
+        done = false;
+        if (tool_resume_is_of((tool_format)s->f->o.format, file, s->f->list.rows[row].file)) return &s->inputs[i];
     }
     return NULL;
 }

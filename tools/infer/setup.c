@@ -115,6 +115,12 @@ static bool is_npy(const char *path)
     return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
 }
 
+static int plan_shard(const infer *f)
+{
+    if (!f->o.shard || f->o.format <= TOOL_JSONL) return 0;
+    return infer_complain(INFER_EXIT_USAGE, "--shard is for csv, tsv and jsonl, whose shares add up to the whole");
+}
+
 static int plan_resume(const infer *f)
 {
     const infer_options *o = &f->o;
@@ -176,6 +182,7 @@ int infer_plan(infer *f, size_t inputs, char **argv)
     int status = plan_live(f);
     if (!status) status = plan_segments(f);
     if (!status) status = plan_resume(f);
+    if (!status) status = plan_shard(f);
     if (!status && infer_choose_rows(f, &err)) status = infer_complain(INFER_EXIT_USAGE, err.message);
     const char *outputs[OUTPUTS];
     all_outputs(f, outputs);
@@ -329,7 +336,8 @@ static int open_output(infer *f)
         return infer_complain(err.status == ENG_E_USAGE ? INFER_EXIT_USAGE : INFER_EXIT_INPUTS, err.message);
     if (f->o.resume && !f->o.quiet && spec.append_at)
         fprintf(stderr, "infer: %s: %zu of %zu inputs are done\n", f->o.output, f->done_rows, f->last_row - f->first_row);
-    if (tool_output_open(&spec, &f->out, &err)) return infer_complain(INFER_EXIT_INPUTS, err.message);
+    if (tool_output_open(&spec, &f->out, &err))
+        return infer_complain(err.status == ENG_E_USAGE ? INFER_EXIT_USAGE : INFER_EXIT_INPUTS, err.message);
     return 0;
 }
 

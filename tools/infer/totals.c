@@ -63,8 +63,8 @@ static void print_state(const infer_totals *t)
     double elapsed = eng_now() - t->started;
     fprintf(stderr, "%zu of %zu recordings, %.2f h of audio, %.1f times real time", t->done, t->rows, t->audio_seconds / 3600,
             infer_totals_speed(t));
-    if (!t->done || t->done == t->rows) return;
-    size_t left = (size_t)(elapsed / (double)t->done * (double)(t->rows - t->done) + 0.5);
+    if (t->done == t->done_before || t->done == t->rows) return;
+    size_t left = (size_t)(elapsed / (double)(t->done - t->done_before) * (double)(t->rows - t->done) + 0.5);
     fprintf(stderr, ", %zu:%02zu:%02zu left", left / 3600, left / 60 % 60, left % 60);
 }
 

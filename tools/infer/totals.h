@@ -14,6 +14,7 @@ typedef enum infer_outcome { INFER_LABELLED, INFER_FAILED, INFER_SILENT } infer_
 typedef struct infer_totals {
     size_t rows;                /* of the list, that are to be labelled */
     size_t done;                /* of these, that are finished */
+    size_t done_before;         /* of these, by an earlier run */
     size_t recordings;          /* read, whole or in part */
     size_t unread;              /* that could not be read to their ends */
     size_t labelled, silent;    /* rows of the output; rows that are left out */

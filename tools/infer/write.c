@@ -158,10 +158,14 @@ size_t infer_write_item(void *arg, tool_stage_item *item)
     infer_writing *w = arg;
     infer_item *i = (infer_item *)item;
     const infer_piece *p = (const infer_piece *)item;
-    eng_status status = w->failure.status;
+    if (w->failure.status) { /* one was lost before */
+        i->lost = true;
+        tool_stage_interrupt(w->reading);
+        return 0;
+    }
+    eng_status status = ENG_OK;
     for (size_t k = 0; i->is_piece && k < p->answers && !status; k++) status = write_answer(w, p, &p->answer[k], &w->failure);
     if (!i->is_piece && !status) status = finish_job(w, (infer_job *)item, &w->failure);
-    w->failure.status = status;
     i->lost = status != ENG_OK;
     if (i->lost) tool_stage_interrupt(w->reading);
     return 0;
