@@ -11,6 +11,8 @@ typedef struct table_columns {
     size_t file, start, end, duration, channel, speaker, text;
 } table_columns;
 
+static const char *const recording[] = {"file", "path", "FileName", NULL};
+
 /* The first of names, which a NULL ends, that is a column, whatever the case. */
 static size_t find(const tool_table *t, const char *const *names)
 {
@@ -20,17 +22,23 @@ static size_t find(const tool_table *t, const char *const *names)
     return ABSENT;
 }
 
+static size_t find_one(const tool_table *t, const char *name)
+{
+    const char *const names[2] = {name, NULL};
+    return find(t, names);
+}
+
 static eng_status find_columns(const tool_segment_set *set, table_columns *c, eng_error *err)
 {
     const tool_table *t = &set->table;
     *c = (table_columns){
-        .file = find(t, (const char *const[]){"file", "path", "FileName", NULL}),
-        .start = find(t, (const char *const[]){"start", NULL}),
-        .end = find(t, (const char *const[]){"end", NULL}),
-        .duration = find(t, (const char *const[]){"duration", NULL}),
-        .channel = find(t, (const char *const[]){"channel", NULL}),
-        .speaker = find(t, (const char *const[]){"speaker", NULL}),
-        .text = find(t, (const char *const[]){"text", NULL}),
+        .file = find(t, recording),
+        .start = find_one(t, "start"),
+        .end = find_one(t, "end"),
+        .duration = find_one(t, "duration"),
+        .channel = find_one(t, "channel"),
+        .speaker = find_one(t, "speaker"),
+        .text = find_one(t, "text"),
     };
     if (c->start == ABSENT)
         return eng_fail(err, ENG_E_MISSING, "%s: no column named start in its header; segments have start and end, in seconds",
