@@ -123,7 +123,8 @@ static eng_status start_workers(eng_pool *p, eng_error *err)
         if (start) *start = (worker_start){p, i};
         if (!start || pthread_create(&p->workers[i - 1], NULL, worker_main, start) != 0) {
             eng_free(start);
-            return eng_fail(err, ENG_E_MEMORY, "cannot start thread %zu of %zu", i + 1, p->threads);
+            return eng_fail(err, ENG_E_MEMORY, "cannot start thread %zu of %zu: out of memory, or a limit on threads", i + 1,
+                            p->threads);
         }
         p->started++;
     }
