@@ -18,21 +18,7 @@
 #include "tests/support/audio_files.h"
 #include "tests/support/support.h"
 
-static char *folder; /* a test is a process of its own */
-
-static void enter_folder(void)
-{
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(audio, .init = enter_folder, .fini = leave_folder);
+TestSuite(audio, .init = support_enter, .fini = support_leave);
 
 static void expect_error(const char *path, eng_status status, const char *part)
 {
@@ -179,7 +165,7 @@ Test(audio, without_ffmpeg_the_kind_is_named)
         {"#!AMR\n", 6, "AMR"},
         {"hello", 5, "unknown format"},
     };
-    setenv("PATH", folder, 1);
+    setenv("PATH", support_folder(), 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         audio_write("x", cases[i].head, cases[i].size);
         expect_error("x", ENG_E_UNSUPPORTED, cases[i].kind);
@@ -260,7 +246,7 @@ Test(audio, a_talkative_ffmpeg, .timeout = 60)
         "cat a.wav; echo the last word >&2\n"
         "[ ! -e fail ]\n";
     audio_write_wav("a.wav", 16000, 2, 200000);
-    audio_fake_ffmpeg(folder, script);
+    audio_fake_ffmpeg(support_folder(), script);
     audio_write("x.flac", "fLaC", 4);
     expect_sines("x.flac", 12.5, 0.5 / 16000);
     audio_write("fail", "", 0);

@@ -14,14 +14,12 @@
 #include "tests/support/files.h"
 #include "tests/support/support.h"
 
-static char *folder; /* a test is a process of its own */
 static int watch = -1;
 
 /* The current folder is a new one; in it secret.wav, a good recording, and the watch on that. */
 static void enter_folder(void)
 {
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
+    support_enter();
     audio_write_wav("secret.wav", 16000, 1, 16000);
     cr_assert_eq(link("secret.wav", "secret.m4a"), 0); /* for who looks at the ending */
     watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -31,8 +29,7 @@ static void enter_folder(void)
 static void leave_folder(void)
 {
     close(watch);
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
+    support_leave();
 }
 
 TestSuite(audio_references, .init = enter_folder, .fini = leave_folder);
@@ -123,9 +120,9 @@ Test(audio_references, hls)
         expect_all_refused(text, "found an HLS playlist, which names other files", "");
     }
     snprintf(text, sizeof text, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n%s/secret.wav\n#EXT-X-ENDLIST\n",
-             folder);
+             support_folder());
     expect_all_refused(text, "HLS", "");
-    snprintf(text, sizeof text, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://%s/secret.wav\n", folder);
+    snprintf(text, sizeof text, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://%s/secret.wav\n", support_folder());
     expect_all_refused(text, "HLS", "");
 }
 
@@ -158,7 +155,7 @@ Test(audio_references, dash)
     char text[8192], name[4096], comment[5000];
     snprintf(text, sizeof text, form, "", "secret.m4a");
     expect_all_refused(text, "found a DASH manifest", "");
-    snprintf(name, sizeof name, "file:%s/secret.m4a", folder);
+    snprintf(name, sizeof name, "file:%s/secret.m4a", support_folder());
     snprintf(text, sizeof text, form, "", name);
     expect_all_refused(text, "found a DASH manifest", "");
     /* Its first tag beyond what is looked at here. */
@@ -175,7 +172,7 @@ Test(audio_references, concat)
     char text[8192];
     expect_all_refused("ffconcat version 1.0\nfile secret.wav\n", "found an ffconcat script",
                        "that may name other files");
-    snprintf(text, sizeof text, "ffconcat version 1.0\nfile '%s/secret.wav'\noption safe 0\n", folder);
+    snprintf(text, sizeof text, "ffconcat version 1.0\nfile '%s/secret.wav'\noption safe 0\n", support_folder());
     expect_all_refused(text, "found an ffconcat script", "that may name other files");
 }
 
@@ -337,7 +334,7 @@ Test(audio_references, quicktime)
 {
     audio_need_ffmpeg();
     char samples[4096];
-    snprintf(samples, sizeof samples, "%s/secret.wav", folder);
+    snprintf(samples, sizeof samples, "%s/secret.wav", support_folder());
     write_quicktime("song.mov", samples);
     const char *const arguments[] = {"ffmpeg", "-nostdin", "-enable_drefs", "1",  "-use_absolute_path",
                                      "1",      "-i",       "song.mov",      "-f", "null",

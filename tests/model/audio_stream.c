@@ -18,21 +18,7 @@
 #include "tests/support/files.h"
 #include "tests/support/support.h"
 
-static char *folder; /* a test is a process of its own */
-
-static void enter_folder(void)
-{
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(stream, .init = enter_folder, .fini = leave_folder);
+TestSuite(stream, .init = support_enter, .fini = support_leave);
 
 static uint64_t state = 20261128;
 
@@ -402,7 +388,7 @@ Test(stream, a_pipe_without_end_before_the_format)
 Test(stream, ffmpeg_that_fails_late, .timeout = 120)
 {
     audio_write_wav("a.wav", 16000, 1, 300000);
-    audio_fake_ffmpeg(folder, "#!/bin/sh\ncat a.wav\necho it broke >&2\n[ ! -e fail ]\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\ncat a.wav\necho it broke >&2\n[ ! -e fail ]\n");
     audio_write("x.flac", "fLaC", 4);
     mdl_audio_stream *s;
     eng_error err;

@@ -20,22 +20,13 @@
 #include "tests/support/files.h"
 #include "tests/support/support.h"
 
-static char *folder; /* a test is a process of its own */
-
 static void enter_folder(void)
 {
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
+    support_enter();
     audio_write_wav("a.wav", 16000, 1, 100000);
 }
 
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(child, .init = enter_folder, .fini = leave_folder);
+TestSuite(child, .init = enter_folder, .fini = support_leave);
 
 /* What ffmpeg writes, all of it, decoded. */
 static eng_status decode_input(const mdl_ffmpeg_input *in, mdl_audio *a, eng_error *err)
@@ -126,7 +117,7 @@ static void await_end(pid_t pid)
 /* The open file as standard input, at its beginning, two pipes, no other file, and no word of where the file lies. */
 Test(child, is_given_bytes_alone)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\n"
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\n"
                               "echo \"$@\" >arguments\n"
                               "ls /proc/$$/fd >files\n"
                               "exec cat\n");
@@ -154,7 +145,7 @@ Test(child, is_given_bytes_alone)
 /* An ffmpeg before 6: asked in the second way, and given the bytes from the beginning again. */
 Test(child, an_older_ffmpeg_is_given_a_pipe)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\n"
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\n"
                               "case \"$*\" in\n"
                               "*' fd: '*) head -c 1000 >first; echo 'fd:: Protocol not found' >&2; exit 1 ;;\n"
                               "*'-protocol_whitelist cache,pipe '*' cache:pipe:0 '*) exec cat ;;\n"
@@ -168,7 +159,7 @@ Test(child, an_older_ffmpeg_is_given_a_pipe)
 /* Standard input that is closed: the audio file takes its place, as the number 0, and still gets through. */
 Test(child, standard_files_that_are_closed)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\nexec cat\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\nexec cat\n");
     int saved = dup(STDIN_FILENO);
     close(STDIN_FILENO);
     expect_decoded(0);
@@ -177,7 +168,7 @@ Test(child, standard_files_that_are_closed)
 
 Test(child, cannot_be_run)
 {
-    setenv("PATH", folder, 1);
+    setenv("PATH", support_folder(), 1);
     expect_failed(0, ENG_E_UNSUPPORTED, "FLAC needs the ffmpeg program");
     audio_write_text("ffmpeg", "#!/bin/sh\n");
     cr_assert_eq(chmod("ffmpeg", 0644), 0);
@@ -195,7 +186,7 @@ Test(child, cannot_be_run)
 /* One that sleeps is ended, and so is what it has started. */
 Test(child, one_that_hangs, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\nsleep 3600 &\necho $! >sleeper\nwait\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\nsleep 3600 &\necho $! >sleeper\nwait\n");
     expect_failed(1, ENG_E_IO, "ffmpeg made no progress for 1 s");
     await_end(process_in("sleeper"));
 }
@@ -203,21 +194,21 @@ Test(child, one_that_hangs, .timeout = 300)
 /* As above, with the beginning of a sound. */
 Test(child, one_that_stops_midway, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\nhead -c 10000\nsleep 3600\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\nhead -c 10000\nsleep 3600\n");
     expect_failed(1, ENG_E_IO, "after 10000 bytes of output");
 }
 
 /* Words are no progress. */
 Test(child, one_that_complains_for_ever, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\nwhile :; do echo once more >&2; sleep 0.1; done\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\nwhile :; do echo once more >&2; sleep 0.1; done\n");
     expect_failed(2, ENG_E_IO, "ffmpeg made no progress for 2 s");
 }
 
 /* Nor is reading the same again. The script cannot seek in its input, which a process of ours does for it. */
 Test(child, one_that_goes_in_a_circle, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\nsleep 3600\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\nsleep 3600\n");
     int fd = open("a.wav", O_RDONLY);
     cr_assert(fd >= 0);
     pid_t seeker = fork();
@@ -240,7 +231,7 @@ Test(child, one_that_goes_in_a_circle, .timeout = 300)
 /* It has said all, closed its pipes, and stays. */
 Test(child, one_that_does_not_go, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\ncat\nexec >&- 2>&-\nsleep 3600\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\ncat\nexec >&- 2>&-\nsleep 3600\n");
     expect_failed(1, ENG_E_IO, "ffmpeg made no progress for 1 s");
 }
 
@@ -277,7 +268,7 @@ Test(child, one_that_writes_too_much, .timeout = 300)
 
 Test(child, one_that_is_slow, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\n"
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\n"
                               "for i in 1 2 3 4 5 6 7; do dd bs=10000 count=1 of=/dev/null 2>/dev/null; sleep 1; done\n"
                               "head -c 100000 a.wav\n"
                               "for i in 1 2 3 4 5 6; do tail -c +${i}00001 a.wav | head -c 100000; sleep 1; done\n");
@@ -296,7 +287,7 @@ Test(child, one_that_is_slow, .timeout = 300)
 /* The program is killed while its ffmpeg hangs: that goes as well. */
 Test(child, dies_with_its_parent, .timeout = 300)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\necho $$ >number\nexec sleep 3600\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\necho $$ >number\nexec sleep 3600\n");
     pid_t program = fork();
     cr_assert(program >= 0);
     if (program == 0) {
@@ -315,7 +306,7 @@ Test(child, dies_with_its_parent, .timeout = 300)
 /* No signal but SIGKILL: an interrupt is the program's affair. Nor are the program's own ways with signals changed. */
 Test(child, signals)
 {
-    audio_fake_ffmpeg(folder, "#!/bin/sh\nkill -INT $$\nkill -TERM $$\nexec cat\n");
+    audio_fake_ffmpeg(support_folder(), "#!/bin/sh\nkill -INT $$\nkill -TERM $$\nexec cat\n");
     sigset_t before, after;
     sigemptyset(&before);
     sigaddset(&before, SIGUSR1);

@@ -15,14 +15,12 @@
 
 enum { SAMPLES = 200000 };
 
-static char *folder; /* a test is a process of its own */
 static mdl_audio whole;
 
 static void enter_folder(void)
 {
     eng_error err;
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
+    support_enter();
     audio_write_wav("a.wav", 8000, 2, SAMPLES / 2);
     cr_assert_eq(mdl_audio_read("a.wav", &whole, &err), ENG_OK, "%s", err.message);
     cr_assert_eq(whole.samples, SAMPLES);
@@ -31,8 +29,7 @@ static void enter_folder(void)
 static void leave_folder(void)
 {
     mdl_audio_free(&whole);
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
+    support_leave();
 }
 
 TestSuite(cutter, .init = enter_folder, .fini = leave_folder);

@@ -96,3 +96,23 @@ void support_remove(char *directory)
     cr_assert_eq(nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0, "cannot remove %s", directory);
     eng_free(directory);
 }
+
+static char *entered; /* a test is a process of its own */
+
+void support_enter(void)
+{
+    entered = support_temporary();
+    cr_assert_eq(chdir(entered), 0);
+}
+
+void support_leave(void)
+{
+    cr_assert_eq(chdir("/"), 0);
+    support_remove(entered);
+    entered = NULL;
+}
+
+const char *support_folder(void)
+{
+    return entered;
+}

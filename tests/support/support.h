@@ -33,4 +33,10 @@ float *support_normal(uint64_t seed, size_t n, float scale);
 char *support_temporary(void);
 void support_remove(char *directory);
 
+/* For suites whose tests write files: .init = support_enter makes such a directory the current one, .fini = support_leave
+ * removes it. Once a process, which a test is. support_folder: its path. */
+void support_enter(void);
+void support_leave(void);
+const char *support_folder(void);
+
 #endif

@@ -11,21 +11,7 @@
 #include "tools/common/list.h"
 #include "tools/common/table.h"
 
-static char *folder; /* a test is a process of its own */
-
-static void enter_folder(void)
-{
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(list, .init = enter_folder, .fini = leave_folder);
+TestSuite(list, .init = support_enter, .fini = support_leave);
 
 static void write_bytes(const char *path, const char *bytes, size_t size)
 {

@@ -10,21 +10,7 @@
 #include "tests/support/support.h"
 #include "tools/common/npy.h"
 
-static char *folder; /* a test is a process of its own */
-
-static void enter_folder(void)
-{
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(npy, .init = enter_folder, .fini = leave_folder);
+TestSuite(npy, .init = support_enter, .fini = support_leave);
 
 static size_t read_file(const char *path, unsigned char *bytes, size_t room)
 {

@@ -13,21 +13,7 @@
 #include "tools/common/output.h"
 #include "weights/value.h"
 
-static char *folder; /* a test is a process of its own */
-
-static void enter_folder(void)
-{
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(output, .init = enter_folder, .fini = leave_folder);
+TestSuite(output, .init = support_enter, .fini = support_leave);
 
 static tool_list load(const char *text)
 {

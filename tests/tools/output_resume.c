@@ -11,21 +11,7 @@
 #include "tools/common/output.h"
 #include "tools/common/output_resume.h"
 
-static char *folder; /* a test is a process of its own */
-
-static void enter_folder(void)
-{
-    folder = support_temporary();
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void)
-{
-    cr_assert_eq(chdir("/"), 0);
-    support_remove(folder);
-}
-
-TestSuite(output_resume, .init = enter_folder, .fini = leave_folder);
+TestSuite(output_resume, .init = support_enter, .fini = support_leave);
 
 static void put(const char *path, const char *bytes, size_t size)
 {
