@@ -68,7 +68,7 @@ run json json.c json
 # the builders of tests/support/files.c report failures through Criterion
 run checkpoint checkpoint.c checkpoint "$root/tests/support/files.c" -lcriterion
 run pickle checkpoint.c pickle -DFUZZ_PICKLE "$root/tests/support/files.c" -lcriterion
-run segments segments.c segments "$root"/tools/common/segments/*.c "$root"/tools/common/{table,text}.c
+run segments segments.c segments "$root"/tools/common/segments/*.c "$root"/tools/common/{table,text,whole_file}.c
 if [ -n "$(ls -A "$work/crashes")" ]; then
     mkdir -p fuzz-crashes
     cp "$work"/crashes/* fuzz-crashes/

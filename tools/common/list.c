@@ -1,7 +1,5 @@
 #include "tools/common/list.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "engine/memory.h"
+#include "tools/common/folder.h"
 #include "tools/common/table.h"
 
 static const char *const audio_extensions[] = {"wav",  "flac", "mp3",  "ogg", "oga", "opus", "m4a", "aac",
@@ -52,19 +51,6 @@ static eng_status add_row(tool_list *l, tool_row row, eng_error *err)
     return ENG_OK;
 }
 
-/* folder/name, with one slash, in the list's memory; NULL when out of memory. */
-static char *join(tool_list *l, const char *folder, size_t folder_length, const char *name)
-{
-    size_t name_size = strlen(name) + 1;
-    bool slash = folder_length && folder[folder_length - 1] != '/';
-    char *path = eng_arena_alloc(&l->store->strings, folder_length + slash + name_size, 1);
-    if (!path) return NULL;
-    memcpy(path, folder, folder_length);
-    if (slash) path[folder_length] = '/';
-    memcpy(path + folder_length + slash, name, name_size);
-    return path;
-}
-
 static bool has_extension(const char *name, const char *extension)
 {
     const char *dot = strrchr(name, '.');
@@ -80,47 +66,9 @@ static bool is_audio_name(const char *name)
 
 /* ---- Folders ---- */
 
-/* Folders still to be read. */
-typedef struct folder_stack {
-    const char **paths;
-    size_t count;
-} folder_stack;
-
-static eng_status add_entry(tool_list *l, folder_stack *stack, const char *folder, const char *name, eng_error *err)
+static eng_status add_found(void *arg, const char *path, eng_error *err)
 {
-    if (name[0] == '.') return ENG_OK;
-    char *path = join(l, folder, strlen(folder), name);
-    if (!path) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", folder);
-    struct stat own, target;
-    if (lstat(path, &own) != 0) return eng_fail(err, ENG_E_IO, "%s: cannot read: %s", path, strerror(errno));
-    if (S_ISDIR(own.st_mode)) {
-        if (!grow_one(&stack->paths, stack->count, sizeof *stack->paths))
-            return eng_fail(err, ENG_E_MEMORY, "%s: out of memory", folder);
-        stack->paths[stack->count++] = path;
-        return ENG_OK;
-    }
-    bool wanted = S_ISREG(own.st_mode);
-    if (S_ISLNK(own.st_mode)) wanted = stat(path, &target) != 0 || S_ISREG(target.st_mode); /* a broken link is told */
-    if (!wanted || !is_audio_name(name)) return ENG_OK;
-    return add_row(l, (tool_row){.file = path, .path = path, .source = NO_SOURCE}, err);
-}
-
-static eng_status read_folder(tool_list *l, folder_stack *stack, const char *folder, eng_error *err)
-{
-    DIR *d = opendir(folder);
-    if (!d) return eng_fail(err, ENG_E_IO, "%s: cannot read this folder: %s", folder, strerror(errno));
-    eng_status status = ENG_OK;
-    while (!status) {
-        errno = 0;
-        struct dirent *e = readdir(d);
-        if (!e) {
-            if (errno) status = eng_fail(err, ENG_E_IO, "%s: cannot read this folder: %s", folder, strerror(errno));
-            break;
-        }
-        status = add_entry(l, stack, folder, e->d_name, err);
-    }
-    closedir(d);
-    return status;
+    return add_row(arg, (tool_row){.file = path, .path = path, .source = NO_SOURCE}, err);
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -131,10 +79,7 @@ static int compare_rows(const void *a, const void *b)
 static eng_status add_folder(tool_list *l, const char *folder, eng_error *err)
 {
     size_t first = l->row_count;
-    folder_stack stack = {0};
-    eng_status status = read_folder(l, &stack, folder, err);
-    while (!status && stack.count) status = read_folder(l, &stack, stack.paths[--stack.count], err);
-    eng_free(stack.paths);
+    eng_status status = tool_folder_walk(folder, &l->store->strings, is_audio_name, add_found, l, err);
     if (status) return status;
     if (l->row_count == first)
         return eng_fail(err, ENG_E_MISSING, "%s: no audio files in this folder (wav, flac, mp3, ogg, opus, m4a, ...)",
@@ -171,7 +116,7 @@ static const char *resolve(tool_list *l, const char *list, const char *file)
 {
     const char *slash = strrchr(list, '/');
     if (file[0] == '/') return file;
-    if (slash) return join(l, list, (size_t)(slash - list) + 1, file);
+    if (slash) return tool_folder_join(&l->store->strings, list, (size_t)(slash - list) + 1, file);
     return strcmp(file, "-") == 0 ? "./-" : file;
 }
 
@@ -260,7 +205,7 @@ eng_status tool_list_load(char *const *inputs, size_t count, tool_list *out, eng
     eng_arena_init(&l.store->strings);
     eng_status status = ENG_OK;
     for (size_t i = 0; i < count && !status; i++) {
-        char *input = join(&l, "", 0, inputs[i]); /* a copy: the list owns all that it shows */
+        char *input = tool_folder_join(&l.store->strings, "", 0, inputs[i]); /* a copy: the list owns all that it shows */
         status = input ? add_input(&l, input, err) : eng_fail(err, ENG_E_MEMORY, "out of memory");
     }
     if (!status) status = map_columns(&l, err);

@@ -1,13 +1,12 @@
 #include "tools/common/segments.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/memory.h"
+#include "tools/common/folder.h"
 #include "tools/common/segments/match.h"
 #include "tools/common/segments/read.h"
 
@@ -76,22 +75,10 @@ static eng_status open_file(tool_segments *s, eng_error *err)
 
 /* ---- A folder ---- */
 
-/* folder/name in s's memory; NULL when out of memory. */
-static char *join(tool_segments *s, const char *folder, const char *name)
-{
-    size_t a = strlen(folder), b = strlen(name) + 1;
-    bool slash = a && folder[a - 1] != '/';
-    char *path = eng_arena_alloc(&s->strings, a + slash + b, 1);
-    if (!path) return NULL;
-    memcpy(path, folder, a);
-    if (slash) path[a] = '/';
-    memcpy(path + a + slash, name, b);
-    return path;
-}
-
 /* The recording's name: the path from the folder on, without the extension. */
-static eng_status add_file(tool_segments *s, const char *path, eng_error *err)
+static eng_status add_file(void *arg, const char *path, eng_error *err)
 {
+    tool_segments *s = arg;
     const char *relative = path + strlen(s->path);
     while (*relative == '/') relative++;
     size_t size = (size_t)(strrchr(relative, '.') - relative);
@@ -100,51 +87,6 @@ static eng_status add_file(tool_segments *s, const char *path, eng_error *err)
     memcpy(name, relative, size);
     name[size] = 0;
     return add_entry(s, name, (entry){.path = path}, err);
-}
-
-typedef struct folder_stack {
-    const char **paths;
-    size_t count;
-} folder_stack;
-
-/* Links to folders are not followed, so that none is met twice. */
-static eng_status add_found(tool_segments *s, folder_stack *stack, const char *folder, const char *name, eng_error *err)
-{
-    if (name[0] == '.') return ENG_OK;
-    char *path = join(s, folder, name);
-    if (!path) return out_of_memory(s, err);
-    struct stat own, target;
-    if (lstat(path, &own) != 0) return eng_fail(err, ENG_E_IO, "%s: cannot read: %s", path, strerror(errno));
-    if (S_ISDIR(own.st_mode)) {
-        if (!(stack->count & (stack->count - 1))) {
-            const char **grown =
-                eng_grow(stack->paths, stack->count, stack->count ? 2 * stack->count : 1, sizeof *stack->paths);
-            if (!grown) return out_of_memory(s, err);
-            stack->paths = grown;
-        }
-        stack->paths[stack->count++] = path;
-        return ENG_OK;
-    }
-    bool file = S_ISREG(own.st_mode) || (S_ISLNK(own.st_mode) && (stat(path, &target) != 0 || S_ISREG(target.st_mode)));
-    return file && tool_segments_is_name(name) ? add_file(s, path, err) : ENG_OK;
-}
-
-static eng_status scan_folder(tool_segments *s, folder_stack *stack, const char *folder, eng_error *err)
-{
-    DIR *d = opendir(folder);
-    if (!d) return eng_fail(err, ENG_E_IO, "%s: cannot read this folder: %s", folder, strerror(errno));
-    eng_status status = ENG_OK;
-    while (!status) {
-        errno = 0;
-        struct dirent *e = readdir(d);
-        if (!e) {
-            if (errno) status = eng_fail(err, ENG_E_IO, "%s: cannot read this folder: %s", folder, strerror(errno));
-            break;
-        }
-        status = add_found(s, stack, folder, e->d_name, err);
-    }
-    closedir(d);
-    return status;
 }
 
 static int by_name(const void *a, const void *b)
@@ -172,11 +114,8 @@ static eng_status refuse_doubles(const tool_segments *s, eng_error *err)
 
 static eng_status open_folder(tool_segments *s, eng_error *err)
 {
-    folder_stack stack = {0};
     s->folder = true;
-    eng_status status = scan_folder(s, &stack, s->path, err);
-    while (!status && stack.count) status = scan_folder(s, &stack, stack.paths[--stack.count], err);
-    eng_free(stack.paths);
+    eng_status status = tool_folder_walk(s->path, &s->strings, tool_segments_is_name, add_file, s, err);
     if (!status && !s->count)
         status = eng_fail(err, ENG_E_MISSING,
                           "%s: no files of segments in this folder (csv, tsv, rttm, txt, TextGrid, vtt, srt)", s->path);

@@ -1,14 +1,12 @@
 #include "tools/common/table.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/memory.h"
+#include "tools/common/whole_file.h"
 
-enum { READ_STEP = 1 << 16, FIRST_ROWS = 64 };
+enum { FIRST_ROWS = 64 };
 
 void tool_table_free(tool_table *t)
 {
@@ -20,30 +18,6 @@ void tool_table_free(tool_table *t)
 }
 
 /* ---- The file's text ---- */
-
-/* The whole file and a NUL behind it. */
-static eng_status read_all(int fd, const char *path, char **text, size_t *size, eng_error *err)
-{
-    size_t room = 0;
-    *text = NULL;
-    *size = 0;
-    for (;;) {
-        if (room - *size < 2) {
-            size_t more = room ? 2 * room : READ_STEP;
-            char *grown = eng_grow(*text, *size, more, 1);
-            if (!grown) return eng_fail(err, ENG_E_MEMORY, "%s: out of memory after %zu bytes", path, *size);
-            *text = grown;
-            room = more;
-        }
-        ssize_t n = read(fd, *text + *size, room - *size - 1);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return eng_fail(err, ENG_E_IO, "%s: cannot read: %s", path, strerror(errno));
-        if (n == 0) break;
-        *size += (size_t)n;
-    }
-    (*text)[*size] = 0;
-    return ENG_OK;
-}
 
 /* Text that holds a NUL is binary or UTF-16; strings would end early in it. */
 static eng_status refuse_nul(const char *path, const char *text, size_t size, eng_error *err)
@@ -57,11 +31,7 @@ static eng_status refuse_nul(const char *path, const char *text, size_t size, en
 
 static eng_status read_text(const char *path, char **text, size_t *size, eng_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return eng_fail(err, errno == ENOENT ? ENG_E_MISSING : ENG_E_IO, "%s: cannot open: %s", path, strerror(errno));
-    eng_status status = read_all(fd, path, text, size, err);
-    close(fd);
+    eng_status status = tool_whole_file_read(path, 0, text, size, err);
     if (!status) status = refuse_nul(path, *text, *size, err);
     if (status) {
         eng_free(*text);
