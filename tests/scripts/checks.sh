@@ -47,6 +47,14 @@ wav() {
     # The bytes 0...63, then half of them again, and so on: not silent, never clipping.
     awk -v n="$bytes" 'BEGIN { for (i = 0; i < n; i++) printf "%c", i % 2 ? 1 + i % 31 : 1 + i * 7 % 113 }'
 }
+# enter_scratch: in the C locale, on the tier of this machine, in a new folder ($folder) that goes when the script ends.
+enter_scratch() {
+    export LC_ALL=C
+    unset WLM_CPU
+    folder=$(mktemp -d) || exit 1
+    trap 'rm -rf "$folder"' EXIT
+    cd "$folder" || exit 1
+}
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # Prints the closing line; fails when a check failed or nothing was checked.

@@ -5,11 +5,7 @@
 set -u
 convert=$(realpath "$1") infer=$(realpath "$2") inspect=$(realpath "$3") train=$(realpath "$4") tests=$(realpath "$5")
 . "$tests/scripts/checks.sh"
-export LC_ALL=C
-unset WLM_CPU
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
+enter_scratch
 model=$tests/golden/hf_sequence_classification
 cp "$tests"/data/*.wav .
 program=convert

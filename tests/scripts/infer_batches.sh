@@ -6,11 +6,7 @@
 set -u
 infer=$(realpath "$1") fixtures=$(realpath "$2") tests=$(realpath "$3")
 . "$tests/scripts/checks.sh"
-export LC_ALL=C
-unset WLM_CPU
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
+enter_scratch
 model=$tests/golden/hf_sequence_classification
 
 program=infer

@@ -50,16 +50,35 @@ static eng_status report_end(infer_writing *w, infer_job *j, eng_error *err)
 
 /* ---- Rows ---- */
 
+/* What a recording's tensor is called: its file's name without extension, its channel where it has several. */
+static void name_tensor(const infer *f, const infer_piece *p, const infer_answer *a, const char *what, char *name, size_t size)
+{
+    char stem[1024];
+    tool_stem(f->list.rows[p->row].file, stem, sizeof stem);
+    if (a->channel == TOOL_NO_CHANNEL) snprintf(name, size, "%s%s", stem, what);
+    else snprintf(name, size, "%s.channel%zu%s", stem, a->channel, what);
+}
+
+/* What every row says: where it lies. */
+static tool_result place_row(const infer_piece *p, const infer_answer *a)
+{
+    return (tool_result){.row = p->row,
+                         .channel = a->channel,
+                         .segment = p->segment,
+                         .start = p->start,
+                         .end = p->end,
+                         .speaker = p->speaker,
+                         .text = p->text};
+}
+
 /* A row of embeddings for a row of the output: of one that failed, no numbers. */
 static eng_status write_embedding(const infer *f, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
     size_t width = wlm_model_embedding_size(f->model);
     const float *embedding = a->outcome == INFER_LABELLED ? wlm_result_embedding(a->batch->result, a->index, &width) : NULL;
     if (f->embedded) {
-        char stem[1024], name[1100];
-        tool_stem(f->list.rows[p->row].file, stem, sizeof stem);
-        if (a->channel == TOOL_NO_CHANNEL) snprintf(name, sizeof name, "%s", stem);
-        else snprintf(name, sizeof name, "%s.channel%zu", stem, a->channel);
+        char name[1100];
+        name_tensor(f, p, a, "", name, sizeof name);
         return embedding ? wts_writer_add(f->embedded, name, WTS_F32, 1, &width, embedding, err) : ENG_OK;
     }
     if (embedding || !f->embeddings) return embedding ? tool_npy_add(f->embeddings, embedding, err) : ENG_OK;
@@ -80,29 +99,19 @@ static eng_status write_failure(infer_writing *w, const infer_piece *p, const in
     bool named = strncmp(message, path.message, strlen(path.message)) == 0; /* errors of the file itself begin so */
     eng_fail(&line, ENG_E_IO, "%s%s%s", named ? "" : r->file, named ? "" : ": ", message);
     say(w, line.message);
-    tool_result failed = {.row = p->row,
-                          .channel = a->channel,
-                          .segment = p->segment,
-                          .start = p->start,
-                          .end = p->end,
-                          .speaker = p->speaker,
-                          .text = p->text,
-                          .error = message};
+    tool_result failed = place_row(p, a);
+    failed.error = message;
     eng_status status = w->f->errors ? infer_errors_write(w->f->errors, r->file, &failed, err) : ENG_OK;
     if (!status) status = write_embedding(w->f, p, a, err);
     if (!status) status = report_row(w, p, a, &failed, err);
     return status ? status : tool_output_write(w->f->out, &failed, err);
 }
 
-static eng_status write_features(const infer *f, size_t row, const infer_answer *a, eng_error *err)
+static eng_status write_features(const infer *f, const infer_piece *p, const infer_answer *a, eng_error *err)
 {
-    char stem[1024], name[1100];
+    char name[1100];
     size_t shape[3];
-    tool_stem(f->list.rows[row].file, stem, sizeof stem);
-    if (a->channel == TOOL_NO_CHANNEL)
-        snprintf(name, sizeof name, "%s.hidden_states", stem);
-    else
-        snprintf(name, sizeof name, "%s.channel%zu.hidden_states", stem, a->channel);
+    name_tensor(f, p, a, ".hidden_states", name, sizeof name);
     const float *states = wlm_result_hidden_states(a->batch->result, a->index, &shape[0], &shape[1], &shape[2]);
     return wts_writer_add(f->features, name, WTS_F32, 3, shape, states, err);
 }
@@ -116,17 +125,11 @@ static eng_status write_answer(infer_writing *w, const infer_piece *p, const inf
     if (a->outcome == INFER_SILENT) return ENG_OK;
     if (a->outcome == INFER_FAILED) return write_failure(w, p, a, err);
     const wlm_result *result = a->batch->result;
-    tool_result r = {.row = p->row,
-                     .channel = a->channel,
-                     .segment = p->segment,
-                     .start = p->start,
-                     .end = p->end,
-                     .speaker = p->speaker,
-                     .text = p->text,
-                     .label = end.label,
-                     .scores = wlm_result_scores(result, a->index),
-                     .logits = f->o.logits ? wlm_result_logits(result, a->index) : NULL};
-    eng_status status = f->features ? write_features(f, p->row, a, err) : ENG_OK;
+    tool_result r = place_row(p, a);
+    r.label = end.label;
+    r.scores = wlm_result_scores(result, a->index);
+    if (f->o.logits) r.logits = wlm_result_logits(result, a->index);
+    eng_status status = f->features ? write_features(f, p, a, err) : ENG_OK;
     if (!status) status = write_embedding(f, p, a, err);
     if (!status) status = report_row(w, p, a, &r, err);
     return status ? status : tool_output_write(f->out, &r, err);
