@@ -165,6 +165,7 @@ check "embeddings: of a failure no numbers" [ "$(row all.npy "$(find archive -ty
     od -An -v -tf4 | tr -s ' ' '\n' | grep -v '^$' | sort -u)" = nan ]
 label --embeddings all.safetensors archive/call_*.wav; ends 0 '' "embeddings as safetensors"
 check "embeddings: a tensor an input" [ "$("$fixtures" show all.safetensors | wc -l)" = 10 ]
+label --embeddings x.npz archive; ends 1 'x.npz' "another kind of file"
 label --embeddings x.safetensors --segment 1 archive; ends 1 '.npy' "segments as safetensors"
 label --features all.safetensors archive/call_7.wav && label --features some.safetensors --layers 2,0 archive/call_7.wav
 ends 0 '' "--layers"

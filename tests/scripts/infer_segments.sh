@@ -136,7 +136,21 @@ check "a list: its rows" [ "$(cut -d, -f1-4 out | sed -n '2,3p' | cut -d, -f2-4 
     "$(sed -n '2,3p' turns.csv | cut -d, -f2,3,6 | tr '\n' ' ')" ]
 label long.wav && cp out whole
 check "a list: without times the whole" [ "$(sed -n 2p whole | cut -d, -f2,3)" = "$(label list.csv && sed -n 4p out | cut -d, -f4,5)" ]
-label --segments turns.rttm missing.wav; ends 0 '' "a recording without segments"
+cp long.wav second.wav && { cat list.csv && echo second.wav,1,2,e; } >two.csv
+label --format srt -o cues two.csv; ends 3 '' "a list with start and end, as cues"
+check "a list, as cues: a file a recording" [ "$(grep -c -- '-->' cues/long.srt cues/second.srt | tr '\n' ' ')" = "cues/long.srt:3 cues/second.srt:1 " ]
+{ cat two.csv && echo long.wav,6,7,f; } >torn.csv
+label --format srt -o cues torn.csv; ends 3 'not one after the other' "a list whose recordings are torn apart, as cues"
+label --segments turns.rttm missing.wav; ends 3 'names no segment of 1 of 1 inputs' "a recording without segments"
+check "a recording without segments: whose they are" grep -q 'segments of 1 recordings that are no input' err
+label -q --segments turns.rttm missing.wav; ends 3 'names no segment' "a recording without segments, quiet"
+label --segments turns.rttm --summary sum.json long.wav missing.wav; ends 3 'names no segment of 1 of 2 inputs' "one of two"
+check "one of two: the summary" grep -q '"recordings_without_segments": 1, "segments_without_recording": 0' sum.json
+{ cat turns.rttm && sed 's/long/other/' turns.rttm; } >both.rttm
+label --segments both.rttm long.wav; ends 3 'segments of 1 recordings that are no input' "turns of another recording"
+printf '1.0\t2.0\tone\n4.0\t5.5\ttwo\n' >labels.txt
+label --segments labels.txt --format textgrid -o long.TextGrid long.wav; ends 0 '' "a TextGrid of labels"
+check "a TextGrid lasts as long as its recording" [ "$(grep -c 'xmax = 21.2$' long.TextGrid)" -ge 4 ]
 sed 's/long/missing/' turns.rttm >missing.rttm
 label --segments missing.rttm missing.wav; ends 3 'cannot open' "a recording that is not there"
 check "not there: a row each" [ "$(wc -l <out)" = 7 ]

@@ -47,12 +47,15 @@ static void expect_open_error(const tool_output_spec *spec, eng_status status, c
     cr_assert_null(o);
 }
 
+static double length = 10; /* of the recording */
+
 static void write_rows(const tool_output_spec *spec, const tool_result *rows, size_t count, size_t failed)
 {
     tool_output *o;
     eng_error err = {ENG_OK, ""};
     cr_assert_eq(tool_output_open(spec, &o, &err), ENG_OK, "%s", err.message);
     for (size_t i = 0; i < count; i++) cr_assert_eq(tool_output_write(o, &rows[i], &err), ENG_OK, "%s", err.message);
+    tool_output_length(o, 0, length);
     cr_assert_eq(tool_output_failed_rows(o), failed);
     cr_assert_eq(tool_output_close(o, &err), ENG_OK, "%s", err.message);
 }
@@ -62,7 +65,7 @@ static const float first[] = {0.8125f, 0.1875f}, second[] = {0.25f, 0.75f};
 
 /* Two speakers who overlap, of whom one has odd characters; a segment that failed; a last one of 0.1 ms. */
 static const tool_result rows[] = {
-    {.segment = true, .start = 0, .end = 2.5, .duration = 10, .channel = 0, .speaker = "A & B", .text = "yes, \"so\"",
+    {.segment = true, .start = 0, .end = 2.5, .channel = 0, .speaker = "A & B", .text = "yes, \"so\"",
      .scores = first},
     {.segment = true, .start = 2, .end = 3.0000004, .channel = 1, .speaker = "", .text = "a <b>\n-->\xFF", .label = 1,
      .scores = second},
@@ -175,7 +178,7 @@ Test(output_segments, elan)
 Test(output_segments, textgrid)
 {
     static const tool_result windows[] = {
-        {.segment = true, .start = 1, .end = 3, .duration = 6, .channel = 0, .scores = first},
+        {.segment = true, .start = 1, .end = 3, .channel = 0, .scores = first},
         {.segment = true, .start = 2, .end = 4, .channel = 0, .label = 1, .scores = second},
         {.segment = true, .start = 2, .end = 3.5, .channel = 0, .scores = first},
         {.segment = true, .start = 0, .end = 6.25, .channel = 1, .scores = first},
@@ -183,6 +186,7 @@ Test(output_segments, textgrid)
     tool_list l = load("file\na.wav\n");
     tool_output_spec spec = {.format = TOOL_TEXTGRID, .path = "out", .list = &l, .classes = classes, .class_count = 2,
                              .segments = true, .channels = true};
+    length = 6; /* less than where a segment ends */
     write_rows(&spec, windows, 4, 0);
     expect_file("out",
                 "File type = \"ooTextFile\"\nObject class = \"TextGrid\"\n\nxmin = 0.0\nxmax = 6.25\n"
@@ -424,6 +428,27 @@ Test(output_segments, one_recording)
     spec = srt_spec(&l, "folder/");
     write_rows(&spec, some, 1, 0);
     cr_assert_eq(access("folder/stdin.srt", F_OK), 0);
+    tool_list_free(&l);
+}
+
+/* Rows of the list that name segments: those of one recording are in one file. */
+Test(output_segments, a_list_of_segments)
+{
+    static const tool_result listed[] = {
+        {.row = 0, .segment = true, .start = 0, .end = 1, .channel = TOOL_NO_CHANNEL, .scores = first},
+        {.row = 1, .segment = true, .start = 1, .end = 2, .channel = TOOL_NO_CHANNEL, .label = 1, .scores = second},
+        {.row = 2, .segment = true, .start = 0, .end = 1, .channel = TOOL_NO_CHANNEL, .scores = first},
+    };
+    tool_list l = load("file\nx/a.wav\nx/a.wav\ny/a.wav\n");
+    tool_output_spec spec = srt_spec(&l, "out/");
+    expect_open_error(&spec, ENG_E_MISMATCH, "x/a.wav and x/a.wav: both would be called x/a.srt in the results");
+    spec.listed = true;
+    write_rows(&spec, listed, 3, 0);
+    expect_file("out/x/a.srt", "1\n00:00:00,000 --> 00:00:01,000\nangry 0.81\n\n2\n00:00:01,000 --> 00:00:02,000\nvery sad 0.75\n\n");
+    expect_file("out/y/a.srt", "1\n00:00:00,000 --> 00:00:01,000\nangry 0.81\n\n");
+    tool_list_free(&l);
+    l = load("file\nx/a.wav\ny/a.wav\nx/a.wav\n");
+    expect_open_error(&spec, ENG_E_MISMATCH, "x/a.wav: its rows are not one after the other in the list, which this format needs");
     tool_list_free(&l);
 }
 

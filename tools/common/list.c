@@ -247,6 +247,11 @@ const char *tool_list_value(const tool_list *l, size_t row, size_t column)
     return local == TOOL_NO_COLUMN ? "" : r->cells[local];
 }
 
+bool tool_list_same_file(const tool_list *l, size_t a, size_t b)
+{
+    return strcmp(l->rows[a].path, l->rows[b].path) == 0;
+}
+
 void tool_stem(const char *file, char *out, size_t size)
 {
     const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file, *dot = strrchr(name, '.');

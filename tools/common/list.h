@@ -10,6 +10,7 @@
 #ifndef TOOLS_COMMON_LIST_H
 #define TOOLS_COMMON_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,9 @@ size_t tool_list_column(const tool_list *l, const char *name);
 
 /* A row's value in a kept column; "" where its list has no such column, and for column TOOL_NO_COLUMN. */
 const char *tool_list_value(const tool_list *l, size_t row, size_t column);
+
+/* Whether two rows name the same recording. */
+bool tool_list_same_file(const tool_list *l, size_t a, size_t b);
 
 /* A file's name without folder and extension into out (size bytes, cut to fit): what tensors of features and of text
  * embeddings are named by. */

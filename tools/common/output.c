@@ -62,10 +62,17 @@ static eng_status end_file(tool_output *o, eng_error *err)
     return status;
 }
 
+/* Whether the row is of the recording whose file is open. */
+static bool is_same(const tool_output *o, size_t row)
+{
+    const tool_output_spec *spec = &o->writing.spec;
+    return o->row == row || (spec->listed && tool_list_same_file(spec->list, o->row, row));
+}
+
 /* The file of this row's recording, in the folder. */
 static eng_status change_file(tool_output *o, size_t row, eng_error *err)
 {
-    if (o->open && o->row == row) return ENG_OK;
+    if (o->open && is_same(o, row)) return ENG_OK;
     eng_status status = end_file(o, err);
     if (status) return status;
     tool_text path = {0};
@@ -106,6 +113,14 @@ static eng_status check(const tool_output *o, eng_error *err)
     return ENG_OK;
 }
 
+static size_t count_recordings(const tool_output_spec *spec)
+{
+    const tool_list *l = spec->list;
+    size_t n = l->row_count > 0;
+    for (size_t i = 1; i < l->row_count; i++) n += !(spec->listed && tool_list_same_file(l, i - 1, i));
+    return n;
+}
+
 /* Whether each recording has its file, in a folder, whose name o->folder then is. */
 static eng_status find_folder(tool_output *o, eng_error *err)
 {
@@ -116,17 +131,18 @@ static eng_status find_folder(tool_output *o, eng_error *err)
     size_t length = strlen(path);
     bool is_file = strcmp(path, "-") == 0 || (stat(path, &info) == 0 && !S_ISDIR(info.st_mode));
     bool is_folder = !is_file && (stat(path, &info) == 0 || (length && path[length - 1] == '/'));
-    if (spec->list->row_count <= 1 && !is_folder) return ENG_OK;
+    size_t recordings = count_recordings(spec);
+    if (recordings <= 1 && !is_folder) return ENG_OK;
     if (is_file)
         return eng_fail(err, ENG_E_USAGE,
                         "format %s: a file for each of the %zu recordings; expected -o and a folder, found %s",
-                        name_of(spec->format), spec->list->row_count,
+                        name_of(spec->format), recordings,
                         strcmp(path, "-") == 0 ? "standard output" : path);
     o->folder = eng_strdup(path);
     if (!o->folder) return eng_fail(err, ENG_E_MEMORY, "out of memory");
     while (length > 1 && o->folder[length - 1] == '/') o->folder[--length] = 0;
     o->common = tool_paths_common(spec->list);
-    return tool_paths_check(spec->list, o->common, false, o->writer->ending, err);
+    return tool_paths_check(spec, o->common, false, o->writer->ending, err);
 }
 
 /* Early, so that a folder that cannot be made is told before the work. */
@@ -150,7 +166,7 @@ eng_status tool_output_open(const tool_output_spec *spec, tool_output **out, eng
     o->file.fd = -1;
     eng_status status = tool_writing_init(&o->writing, spec, err);
     if (!status) status = check(o, err);
-    if (!status && o->writer->stems) status = tool_paths_check(spec->list, 0, true, "", err);
+    if (!status && o->writer->stems) status = tool_paths_check(spec, 0, true, "", err);
     if (!status) status = find_folder(o, err);
     if (!status) status = o->folder ? make_folder(o, err) : begin_file(o, spec->path, err);
     if (status)
@@ -185,6 +201,11 @@ eng_status tool_output_write(tool_output *o, const tool_result *result, eng_erro
     o->writer->row(&o->writing, &r);
     o->writing.rows++;
     return flush(o, err);
+}
+
+void tool_output_length(tool_output *o, size_t row, double seconds)
+{
+    if (o->writer->length && (!o->folder || (o->open && is_same(o, row)))) o->writer->length(&o->writing, seconds);
 }
 
 size_t tool_output_failed_rows(const tool_output *o)

@@ -47,6 +47,9 @@ eng_status tool_output_open(const tool_output_spec *spec, tool_output **out, eng
  * that says so. ENG_E_IO when it cannot be written (disk full, pipe closed: without a signal). */
 eng_status tool_output_write(tool_output *o, const tool_result *result, eng_error *err);
 
+/* How long the recording of `row` is, whose rows were the last that were written: where the tiers of a TextGrid end. */
+void tool_output_length(tool_output *o, size_t row, double seconds);
+
 /* How many failed rows there were. */
 size_t tool_output_failed_rows(const tool_output *o);
 

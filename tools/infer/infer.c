@@ -132,6 +132,24 @@ static eng_status close_others(infer *f, eng_error *err)
     return status;
 }
 
+/* What of the inputs and of the user's segments did not come together. False: nothing did. */
+static bool match_segments(infer *f)
+{
+    infer_totals *t = f->totals;
+    if (!f->segments) return true;
+    tool_segments_counts c = tool_segments_count(f->segments);
+    bool all = !f->o.shard && !f->done_rows; /* else what is not used here is another run's */
+    t->unused = all ? c.unused_recordings : 0;
+    t->unused_segments = all ? c.unused_segments : 0;
+    bool nothing = t->unnamed && t->unnamed == f->last_row - f->first_row;
+    if (f->o.quiet && !nothing) return true;
+    if (t->unnamed)
+        fprintf(stderr, "infer: %s names no segment of %zu of %zu inputs\n", f->o.segments, t->unnamed, f->last_row - f->first_row);
+    if (t->unused)
+        fprintf(stderr, "infer: %s has segments of %zu recordings that are no input\n", f->o.segments, t->unused);
+    return !nothing;
+}
+
 static int label_all(infer *f)
 {
     eng_error err = {0};
@@ -139,6 +157,7 @@ static int label_all(infer *f)
     f->totals->done = f->totals->done_before = f->done_rows;
     if (!status) status = infer_line_run(f, &err);
     if (!status) infer_line_close(f);
+    bool matched = status || match_segments(f);
     if (!status) status = close_others(f, &err);
     size_t failed = f->totals->failed + f->done_failed; /* the file has them all */
     if (!status) {
@@ -154,7 +173,7 @@ static int label_all(infer *f)
                 inputs ? "inputs" : "rows");
     else if (failed)
         fprintf(stderr, "infer: %zu rows could not be labelled before\n", failed);
-    return failed ? INFER_EXIT_INPUTS : 0;
+    return failed || !matched ? INFER_EXIT_INPUTS : 0;
 }
 
 static int run(infer *f, size_t inputs, char **argv)

@@ -27,10 +27,10 @@ bool infer_is_done(const infer *f, size_t row)
 /* Rows from `row` on that name segments of one recording. */
 static size_t count_rows(const infer *f, size_t row)
 {
-    const char *path = f->list.rows[row].path;
     size_t n = 1;
-    if (f->start_column == TOOL_NO_COLUMN || strcmp(path, "-") == 0) return n;
-    while (n < ROWS_OF_JOB && row + n < f->last_row && !infer_is_done(f, row + n) && strcmp(f->list.rows[row + n].path, path) == 0) n++;
+    if (f->start_column == TOOL_NO_COLUMN || strcmp(f->list.rows[row].path, "-") == 0) return n;
+    while (n < ROWS_OF_JOB && row + n < f->last_row && !infer_is_done(f, row + n) && tool_list_same_file(&f->list, row, row + n))
+        n++;
     return n;
 }
 

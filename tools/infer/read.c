@@ -304,6 +304,12 @@ static bool put_outside(infer *f, infer_job *j, size_t index, double seconds)
     return put_failure(f, j, index, &j->spans[index], ENG_E_MISMATCH, message);
 }
 
+/* Whether the recording is read to its end, whatever is labelled of it: its waveform is shown, or its length. */
+static bool needs_all(const infer *f)
+{
+    return f->o.report || f->o.format == TOOL_TEXTGRID;
+}
+
 static eng_status cut_spans(infer *f, infer_job *j, mdl_audio_stream *s, span_table *t, bool *wanted, eng_error *failure)
 {
     size_t channels = mdl_audio_stream_info(s)->channels;
@@ -320,7 +326,7 @@ static eng_status cut_spans(infer *f, infer_job *j, mdl_audio_stream *s, span_ta
         double known = (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE;
         *wanted = cut.outside ? put_outside(f, j, cut.index, known) : put_cut(f, j, &cut, &j->spans[cut.index], channels);
     }
-    if (!status && *wanted && f->o.report) status = mdl_cutter_rest(c, failure);
+    if (!status && *wanted && needs_all(f)) status = mdl_cutter_rest(c, failure);
     j->seconds = c ? (double)mdl_cutter_samples(c) / MDL_SAMPLE_RATE : 0;
     mdl_cutter_close(c);
     return status;

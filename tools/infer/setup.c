@@ -109,10 +109,19 @@ static int keep_apart(const infer *f)
     return 0;
 }
 
-static bool is_npy(const char *path)
+static bool has_ending(const char *path, const char *ending)
 {
-    size_t n = strlen(path);
-    return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
+    size_t n = strlen(path), m = strlen(ending);
+    return n >= m && strcmp(path + n - m, ending) == 0;
+}
+
+/* What --embeddings writes is told by the name. */
+static int plan_embeddings(const infer *f)
+{
+    const char *path = f->o.embeddings;
+    if (!path || has_ending(path, ".npy") || has_ending(path, ".safetensors")) return 0;
+    fprintf(stderr, "infer: --embeddings %s: expected a name that ends in .npy or .safetensors\n", path);
+    return INFER_EXIT_USAGE;
 }
 
 static int plan_shard(const infer *f)
@@ -155,7 +164,7 @@ static int plan_segments(infer *f)
     bool cut = o->segment > 0 || o->segments || listed;
     if (o->features && cut)
         return infer_complain(INFER_EXIT_USAGE, "--features writes the hidden states of whole recordings: leave out the segments");
-    if (o->embeddings && cut && !is_npy(o->embeddings))
+    if (o->embeddings && cut && !has_ending(o->embeddings, ".npy"))
         return infer_complain(INFER_EXIT_USAGE, "--embeddings names a tensor by its recording: for segments write a .npy file");
     if (o->shortest > o->segment) o->shortest = o->segment;
     if (listed && !o->quiet) infer_complain(0, "the list's columns start and end name segments: a row is labelled by its own");
@@ -183,6 +192,7 @@ int infer_plan(infer *f, size_t inputs, char **argv)
     if (!status) status = plan_segments(f);
     if (!status) status = plan_resume(f);
     if (!status) status = plan_shard(f);
+    if (!status) status = plan_embeddings(f);
     if (!status && infer_choose_rows(f, &err)) status = infer_complain(INFER_EXIT_USAGE, err.message);
     const char *outputs[OUTPUTS];
     all_outputs(f, outputs);
@@ -276,7 +286,7 @@ static int open_tensors(infer *f, const char *option, const char *path, wts_writ
 static int open_embeddings(infer *f)
 {
     eng_error err = {0};
-    if (!is_npy(f->o.embeddings)) return open_tensors(f, "--embeddings", f->o.embeddings, &f->embedded);
+    if (!has_ending(f->o.embeddings, ".npy")) return open_tensors(f, "--embeddings", f->o.embeddings, &f->embedded);
     if (tool_npy_open(f->o.embeddings, wlm_model_embedding_size(f->model), &f->embeddings, &err))
         return infer_complain(err.status == ENG_E_USAGE ? INFER_EXIT_USAGE : INFER_EXIT_INPUTS, err.message);
     return 0;
@@ -328,6 +338,7 @@ static int open_output(infer *f)
                              .values = wlm_model_is_regression(f->model) != 0,
                              .channels = f->channels == CHANNELS_SPLIT,
                              .segments = !infer_is_whole(f),
+                             .listed = f->start_column != TOOL_NO_COLUMN,
                              .speakers = f->segments != NULL,
                              .texts = f->segments != NULL,
                              .no_header = f->continues,

@@ -131,6 +131,8 @@ static void build(const infer_totals *t, const char *const *labels, bool values,
     put_count(out, "rows_failed", t->failed);
     put_count(out, "rows_silent", t->silent);
     put_count(out, "segments_cut", t->cut);
+    put_count(out, "recordings_without_segments", t->unnamed);
+    put_count(out, "segments_without_recording", t->unused_segments);
     put_number(out, "audio_hours", t->audio_seconds / 3600);
     put_number(out, "labelled_hours", t->labelled_seconds / 3600);
     put_number(out, "elapsed_seconds", eng_now() - t->started);

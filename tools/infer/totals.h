@@ -19,6 +19,8 @@ typedef struct infer_totals {
     size_t unread;              /* that could not be read to their ends */
     size_t labelled, silent;    /* rows of the output; rows that are left out */
     size_t failed;              /* rows of the output without a label */
+    size_t unnamed;             /* recordings of which --segments names no segment */
+    size_t unused, unused_segments; /* recordings that --segments names and no input is; theirs, where they are known */
     size_t cut;                 /* rows whose segment ends behind its recording, where it was cut */
     size_t by_kind[INFER_KINDS]; /* failed, by eng_status */
     size_t *by_label;           /* [labels], labelled */

@@ -151,6 +151,8 @@ static void note_length(infer_writing *w, const infer_job *j)
 static eng_status finish_job(infer_writing *w, infer_job *j, eng_error *err)
 {
     note_length(w, j);
+    if (j->seconds > 0) tool_output_length(w->f->out, j->row, j->seconds);
+    w->totals->unnamed += w->f->segments && !j->span_count && !j->failed;
     infer_totals_recording(w->totals, j->rows, j->seconds, j->failed);
     if (!w->f->o.quiet) infer_totals_show(w->totals, w->progress);
     return report_end(w, j, err);

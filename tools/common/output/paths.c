@@ -60,8 +60,9 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->row > y->row) - (x->row < y->row);
 }
 
-eng_status tool_paths_check(const tool_list *list, size_t common, bool stems, const char *ending, eng_error *err)
+eng_status tool_paths_check(const tool_output_spec *spec, size_t common, bool stems, const char *ending, eng_error *err)
 {
+    const tool_list *list = spec->list;
     tool_text names = {0};
     char stem[1024];
     named_row *rows = eng_alloc(list->row_count, sizeof *rows);
@@ -79,10 +80,17 @@ eng_status tool_paths_check(const tool_list *list, size_t common, bool stems, co
     if (!rows || names.failed) status = eng_fail(err, ENG_E_MEMORY, "out of memory for the names of results");
     for (size_t i = 0; !status && i < list->row_count; i++) rows[i].name = names.bytes + rows[i].offset;
     if (!status) qsort(rows, list->row_count, sizeof *rows, by_name);
-    for (size_t i = 1; !status && i < list->row_count; i++)
-        if (strcmp(rows[i - 1].name, rows[i].name) == 0)
+    for (size_t i = 1; !status && i < list->row_count; i++) {
+        size_t a = rows[i - 1].row, b = rows[i].row;
+        bool same = spec->listed && tool_list_same_file(list, a, b);
+        if (strcmp(rows[i - 1].name, rows[i].name) != 0 || (same && b == a + 1)) continue;
+        if (same)
+            status = eng_fail(err, ENG_E_MISMATCH, "%s: its rows are not one after the other in the list, which this format needs",
+                              list->rows[a].file);
+        else
             status = eng_fail(err, ENG_E_MISMATCH, "%s and %s: both would be called %s in the results",
-                              list->rows[rows[i - 1].row].file, list->rows[rows[i].row].file, rows[i].name);
+                              list->rows[a].file, list->rows[b].file, rows[i].name);
+    }
     eng_free(rows);
     eng_free(names.bytes);
     return status;

@@ -32,6 +32,7 @@ typedef struct tool_output_spec {
     bool values;                /* the classes are values (arousal, dominance, valence): there is no label and no score */
     bool channels;              /* rows have a channel, */
     bool segments;              /* a start and an end, */
+    bool listed;                /* which the rows of the list name: those of one recording lie one after the other */
     bool speakers;              /* a speaker, */
     bool texts;                 /* a text, */
     bool logits;                /* their logits */
@@ -45,7 +46,6 @@ typedef struct tool_result {
     size_t channel;              /* from 0; TOOL_NO_CHANNEL for a row without one, such as a file that cannot be read */
     bool segment;                /* has a start and an end; a file that cannot be read has none */
     double start, end;           /* seconds, 0 <= start < end */
-    double duration;             /* of the recording in seconds, as far as it is known; 0: not. For TextGrids */
     const char *speaker, *text;  /* NULL: "" */
     size_t label;                /* < class_count; without `values` */
     const float *scores;         /* [class_count] */

@@ -88,10 +88,15 @@ static void put_row(tool_writing *w, const tool_result *r)
         a.text = text.bytes;
         fine = fine && add(g, name.bytes, a);
     }
-    if (fine && whole_microseconds(r->duration) > g->end) g->end = whole_microseconds(r->duration);
     if (!fine) w->text.failed = true;
     eng_free(name.bytes);
     eng_free(text.bytes);
+}
+
+static void put_length(tool_writing *w, double seconds)
+{
+    grid *g = w->state;
+    if (g && whole_microseconds(seconds) > g->end) g->end = whole_microseconds(seconds);
 }
 
 static int by_tier_and_start(const void *a, const void *b)
@@ -192,4 +197,5 @@ static void end(tool_writing *w)
 }
 
 const tool_writer tool_writer_textgrid = {
-    .ending = "TextGrid", .alone = true, .timed = true, .row = put_row, .end = end, .drop = drop};
+    .ending = "TextGrid", .alone = true, .timed = true, .row = put_row,
+    .length = put_length, .end = end, .drop = drop};

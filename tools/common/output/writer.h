@@ -24,6 +24,7 @@ typedef struct tool_writer {
     bool labelled;       /* needs labels */
     void (*begin)(tool_writing *w); /* may be NULL, as may end and drop */
     void (*row)(tool_writing *w, const tool_result *r);
+    void (*length)(tool_writing *w, double seconds); /* of the recording; may be NULL */
     void (*end)(tool_writing *w);
     void (*drop)(tool_writing *w);
 } tool_writer;
