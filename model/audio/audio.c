@@ -49,9 +49,16 @@ static eng_status read_all(mdl_audio_stream *s, const char *name, mdl_audio *a, 
 
 eng_status mdl_audio_read(const char *path, mdl_audio *out, eng_error *err)
 {
+    return mdl_audio_read_as(path, &(mdl_audio_options){.raw = MDL_PCM_NONE}, out, err);
+}
+
+eng_status mdl_audio_read_as(const char *path, const mdl_audio_options *options, mdl_audio *out, eng_error *err)
+{
     *out = (mdl_audio){0};
+    mdl_audio_options o = *options;
     mdl_audio_stream *s;
-    eng_status status = mdl_audio_stream_open(path, &(mdl_audio_options){.most_decoded = DECODED_MAX}, &s, err);
+    if (!o.most_decoded) o.most_decoded = DECODED_MAX;
+    eng_status status = mdl_audio_stream_open(path, &o, &s, err);
     if (status) return status;
     mdl_audio a = {.channels = mdl_audio_stream_info(s)->channels, .rate = MDL_SAMPLE_RATE};
     status = read_all(s, strcmp(path, "-") == 0 ? "standard input" : path, &a, err);

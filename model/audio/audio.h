@@ -8,8 +8,12 @@
 
 #include "engine/error.h"
 #include "model/audio/samples.h"
+#include "model/audio/stream.h"
 
 /* Reads an audio file ("-": standard input) and resamples it to 16 kHz, all channels kept. */
 eng_status mdl_audio_read(const char *path, mdl_audio *out, eng_error *err);
+
+/* The same of what the options say that it is. Of most_decoded 0 is 8 GiB, 6 hours of 48 kHz stereo. */
+eng_status mdl_audio_read_as(const char *path, const mdl_audio_options *options, mdl_audio *out, eng_error *err);
 
 #endif

@@ -112,38 +112,6 @@ static infer_piece *new_piece(infer_job *j, size_t row, size_t index)
     return p;
 }
 
-static bool copy_audio(const mdl_cut *cut, size_t channels, mdl_audio *out)
-{
-    size_t samples = cut->end - cut->begin, count;
-    float *data = eng_mul_size(samples, channels, &count) ? eng_alloc(count, sizeof *data) : NULL;
-    if (!data) return false;
-    for (size_t c = 0; c < channels; c++) memcpy(data + c * samples, cut->channel[c], samples * sizeof *data);
-    *out = (mdl_audio){.data = data, .channels = channels, .samples = samples, .stride = samples, .rate = MDL_SAMPLE_RATE};
-    return true;
-}
-
-/* Samples without a header: what standard input is said to hold. NULL: a file, which says it itself. */
-static const mdl_audio_options *how_to_read(const infer *f, const char *path)
-{
-    return f->raw.raw && strcmp(path, "-") == 0 ? &f->raw : NULL;
-}
-
-static eng_status read_raw(const infer *f, const char *path, mdl_audio *out, eng_error *err)
-{
-    mdl_audio_stream *s;
-    mdl_cutter *c = NULL;
-    mdl_cut cut;
-    bool more = false;
-    eng_status status = mdl_audio_stream_open(path, how_to_read(f, path), &s, err);
-    if (!status) status = mdl_cutter_open(s, &(mdl_span){0, SIZE_MAX}, 1, &c, err);
-    if (!status) status = mdl_cutter_next(c, &cut, &more, err);
-    if (!status && !(more && copy_audio(&cut, mdl_audio_stream_info(s)->channels, out)))
-        status = eng_fail(err, ENG_E_MEMORY, "%s: out of memory", path);
-    mdl_cutter_close(c);
-    mdl_audio_stream_close(s);
-    return status;
-}
-
 /* Gives a piece to the line; a job's have the indices from 0 on, each once. False: nobody wants it, and it is freed. */
 static bool put_piece(infer *f, infer_job *j, infer_piece *p)
 {
@@ -162,7 +130,7 @@ static void read_whole(infer *f, infer_job *j)
     eng_error failure = {0};
     infer_piece *p = new_piece(j, j->row, 0);
     if (!p) return;
-    eng_status status = how_to_read(f, path) ? read_raw(f, path, &p->audio, &failure) : mdl_audio_read(path, &p->audio, &failure);
+    eng_status status = mdl_audio_read_as(path, &f->raw, &p->audio, &failure);
     j->whole = true;
     if (status) {
         j->failed = true;
@@ -191,6 +159,16 @@ static bool put_failure(infer *f, infer_job *j, size_t index, const infer_span *
     }
     fail_piece(p, kind, message);
     return put_piece(f, j, p);
+}
+
+static bool copy_audio(const mdl_cut *cut, size_t channels, mdl_audio *out)
+{
+    size_t samples = cut->end - cut->begin, count;
+    float *data = eng_mul_size(samples, channels, &count) ? eng_alloc(count, sizeof *data) : NULL;
+    if (!data) return false;
+    for (size_t c = 0; c < channels; c++) memcpy(data + c * samples, cut->channel[c], samples * sizeof *data);
+    *out = (mdl_audio){.data = data, .channels = channels, .samples = samples, .stride = samples, .rate = MDL_SAMPLE_RATE};
+    return true;
 }
 
 /* span: the user's own; NULL: a window. False: nobody wants more, or memory ran out. */
@@ -366,7 +344,7 @@ static void read_cut(infer *f, infer_job *j)
     mdl_audio_stream *s = NULL;
     eng_status status = infer_job_spans(f, j, &failure);
     if (!status && !j->span_count && !(f->o.segment > 0)) return; /* nobody named a segment of it */
-    if (!status) status = mdl_audio_stream_open(path, how_to_read(f, path), &s, &failure);
+    if (!status) status = mdl_audio_stream_open(path, &f->raw, &s, &failure);
     if (status) fail_job(f, j, status, failure.message);
     else if (j->spans) read_spans(f, j, s);
     else read_windows(f, j, s);
