@@ -61,10 +61,10 @@ static const tool_option options[] = {
     {"longest", 0, TOOL_NUMBER, OPTION(longest), "S",
      "a longer recording that is labelled as one gets a note (60)", NULL, 0, 1e9},
     {"shard", 0, TOOL_TEXT, OPTION(shard), "I/N",
-     "label the I-th of N shares of the rows, 1 to N, of about the same audio\nwhere the list has a column duration; the shares' "
-     "outputs one after the\nother are the whole, a header in the first", NULL, 0, 0},
+     "csv, tsv, jsonl: label the I-th of N shares of the inputs, 1 to N, of about\nthe same audio where the list has a column "
+     "duration; the shares' outputs one\nafter the other are the whole, a header in the first", NULL, 0, 0},
     {"resume", 0, TOOL_FLAG, OPTION(resume), NULL,
-     "go on with -o FILE where a run was stopped, or with the inputs that came\nsince it ended", NULL, 0, 0},
+     "csv, tsv, jsonl: go on with -o FILE where a run with the same options was\nstopped, or with the inputs that came since it ended", NULL, 0, 0},
     {"errors", 0, TOOL_TEXT, OPTION(errors), "FILE", "also write what could not be labelled to FILE, as CSV", NULL, 0, 0},
     {"summary", 0, TOOL_TEXT, OPTION(summary), "FILE", "write counts, hours, labels and speed to FILE, as JSON", NULL, 0, 0},
     {"batch-seconds", 0, TOOL_NUMBER, OPTION(batch_seconds), "S",
@@ -103,7 +103,7 @@ static eng_status close_report(infer *f, eng_error *err)
                                  {"Kernels", wlm_model_cpu(f->model)},
                                  {"Audio", audio},
                                  {"Speed", speed}};
-    snprintf(audio, sizeof audio, "%.2f h", f->totals->audio_seconds / 3600);
+    infer_totals_audio(f->totals, audio, sizeof audio);
     snprintf(speed, sizeof speed, "%.1f times real time", infer_totals_speed(f->totals));
     infer_report *report = f->report;
     f->report = NULL;

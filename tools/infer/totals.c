@@ -58,11 +58,20 @@ double infer_totals_speed(const infer_totals *t)
     return elapsed > 0 ? t->audio_seconds / elapsed : 0;
 }
 
+void infer_totals_audio(const infer_totals *t, char *out, size_t size)
+{
+    double s = t->audio_seconds;
+    if (s < 60) snprintf(out, size, "%.1f s", s);
+    else if (s < 3600) snprintf(out, size, "%.1f min", s / 60);
+    else snprintf(out, size, "%.2f h", s / 3600);
+}
+
 static void print_state(const infer_totals *t)
 {
     double elapsed = eng_now() - t->started;
-    fprintf(stderr, "%zu of %zu recordings, %.2f h of audio, %.1f times real time", t->done, t->rows, t->audio_seconds / 3600,
-            infer_totals_speed(t));
+    char audio[32];
+    infer_totals_audio(t, audio, sizeof audio);
+    fprintf(stderr, "%zu of %zu inputs, %s of audio, %.1f times real time", t->done, t->rows, audio, infer_totals_speed(t));
     if (t->done == t->done_before || t->done == t->rows) return;
     size_t left = (size_t)(elapsed / (double)(t->done - t->done_before) * (double)(t->rows - t->done) + 0.5);
     fprintf(stderr, ", %zu:%02zu:%02zu left", left / 3600, left / 60 % 60, left % 60);
@@ -90,8 +99,10 @@ void infer_totals_show(infer_totals *t, bool terminal)
 void infer_totals_say(const infer_totals *t, bool terminal)
 {
     if (!terminal && eng_now() - t->started < MINUTE && !t->cut && !t->silent) return;
-    fprintf(stderr, "infer: %zu rows labelled, %.2f h of audio in %.1f s: %.1f times real time", t->labelled,
-            t->audio_seconds / 3600, eng_now() - t->started, infer_totals_speed(t));
+    char audio[32];
+    infer_totals_audio(t, audio, sizeof audio);
+    fprintf(stderr, "infer: %zu rows labelled, %s of audio in %.1f s: %.1f times real time", t->labelled, audio,
+            eng_now() - t->started, infer_totals_speed(t));
     if (t->silent) fprintf(stderr, "; %zu silent left out", t->silent);
     if (t->cut) fprintf(stderr, "; %zu segments cut to the end of their recordings", t->cut);
     fputs("\n", stderr);

@@ -52,6 +52,9 @@ void infer_totals_recording(infer_totals *t, size_t rows, double seconds, bool f
 /* Seconds of audio a second, until now. */
 double infer_totals_speed(const infer_totals *t);
 
+/* How much audio that is, for a reader: "12.5 s", "3.2 min", "1.25 h". */
+void infer_totals_audio(const infer_totals *t, char *out, size_t size);
+
 /* Shows how far the run is: on a terminal one line that is rewritten, elsewhere a line a minute. */
 void infer_totals_show(infer_totals *t, bool terminal);
 
